@@ -1,0 +1,175 @@
+"""What travels through the gateway: identities, the envelope, and what a call can come back with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NewType
+
+import uuid_utils
+
+MessageId = NewType("MessageId", str)
+BatchId = NewType("BatchId", str)
+PartyId = NewType("PartyId", str)
+
+#: Microseconds since 1970-01-01T00:00:00Z: every time in the ledger.
+Micros = NewType("Micros", int)
+
+#: A canonical message body: nested dicts of JSON values, already validated.
+Body = Mapping[str, Any]
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562): unique, and ordered by the time it was made."""
+    return str(uuid_utils.uuid7())
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """What a batch says of all its lines."""
+
+    batch_reference: str
+    licensee: str
+    agent: str
+    mission: str
+    season: int
+    package: str | None = None
+    group_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a converter may know beside the projection: identities of this call, no personal data."""
+
+    message_id: MessageId
+    #: Fixed for a message and operation, the same in every repetition and inquiry.
+    request_reference: str
+    batch: BatchFacts
+    #: The partner's own reference from an earlier deferred answer, for a follow-up call.
+    partner_reference: str | None = None
+    #: Results of earlier steps that the itinerary hands on, by step name. Same need-to-know rules.
+    earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+# --- what a partner's trustworthy answer means -------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The partner did what was asked (or answered what was asked). `result` holds canonical values only."""
+
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A business refusal: a normal answer, final."""
+
+    #: The partner's own code, for operators. Class secret for a clearance.
+    code: str
+    #: The code in `schemas/error_codes.yaml` that the service center is shown.
+    public_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not now: the partner answers later (`reference` given: ask with it) or has no room yet."""
+
+    #: `answer_pending` or `mission_capacity`, shown to the center as the reason for waiting.
+    reason: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """An answer that only a person can interpret, such as ALREADY_ISSUED under another reference."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """An inquiry's answer: the partner knows of no such request."""
+
+
+@dataclass(frozen=True, slots=True)
+class StillProcessing:
+    """An inquiry's answer: the partner has the request and has not decided yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """The call provably had no effect (`errors.Unavailable`)."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The call may have had its effect (`errors.Uncertain`)."""
+
+    code: str
+
+
+#: What an exchange's `reply` may return.
+Verdict = Answered | Declined | Deferred | Contested | Absent | StillProcessing
+#: What one attempt ends in, as the pipeline sees it.
+AttemptEnd = Verdict | NotDone | Unknown
+
+
+class FieldNotGranted(KeyError):
+    """A converter reached for a field that the need-to-know list does not grant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The part of a message that one destination may see in one operation.
+
+    Holds nothing but granted fields, by dotted path (`passport.number`). A granted field that the
+    message does not carry reads as None; any other path raises `FieldNotGranted`.
+    """
+
+    fields: Mapping[str, Any]
+
+    def __getitem__(self, path: str) -> Any:
+        try:
+            return self.fields[path]
+        except KeyError:
+            raise FieldNotGranted(path) from None
+
+
+#: Pure: projection and context to the values of a request, in the shape of the WSDL's element.
+RequestConverter = Callable[[Projection, CallContext], Mapping[str, Any]]
+#: Pure: the reply's values (already schema-checked and correlated) to a verdict.
+ReplyConverter = Callable[[Mapping[str, Any], CallContext], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and reply with a partner."""
+
+    #: The operation's name in the partner's WSDL, such as `IssueVisa`.
+    action: str
+    request: RequestConverter
+    reply: ReplyConverter
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the gateway can ask of a partner: one step of an itinerary."""
+
+    #: `interior.security_clearance`: the name used in routes, need-to-know lists and metrics.
+    name: str
+    #: The key in `config/destinations.yaml`.
+    destination: str
+    #: True when doing it twice does no harm. False: an intent is committed before it is sent.
+    repeatable: bool
+    #: Every canonical field path that the converters read. The start fails unless all are granted.
+    needs: frozenset[str]
+    call: Exchange
+    #: Asked in place of `call` once a deferred answer gave a reference.
+    follow_up: Exchange | None = None
+    #: What became of the call? Required when not repeatable; a partner without one leads to review.
+    inquiry: Exchange | None = None
+    #: How long a result stays good, in seconds; None: for ever.
+    result_valid_s: int | None = None
