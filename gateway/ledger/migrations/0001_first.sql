@@ -1,0 +1,185 @@
+-- Times are microseconds since the epoch, ids are UUIDv7 text, sealed columns are AES-256-GCM.
+
+CREATE TABLE batch (
+    id              TEXT PRIMARY KEY,
+    party           TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    state           TEXT NOT NULL CHECK (state IN ('receiving', 'processing', 'completed')),
+    revision        INTEGER NOT NULL DEFAULT 1,
+    -- receiving: who holds (party, idempotency_key), and until when
+    intake_token    TEXT NOT NULL,
+    intake_until    INTEGER NOT NULL,
+    batch_reference TEXT,
+    licensee        TEXT,
+    agent           TEXT,
+    mission         TEXT,
+    package         TEXT,
+    group_number    TEXT,
+    season          INTEGER,
+    mode            TEXT NOT NULL,
+    payload_sha     BLOB,
+    lines           INTEGER NOT NULL DEFAULT 0,
+    released_line   INTEGER NOT NULL DEFAULT 0,
+    created_at      INTEGER NOT NULL,
+    accepted_at     INTEGER,
+    completed_at    INTEGER,
+    confirmed_at    INTEGER,
+    data_key        BLOB NOT NULL,
+    sealed_receipt  BLOB,
+    UNIQUE (party, idempotency_key)
+) STRICT;
+CREATE INDEX batch_open ON batch (state, id) WHERE state <> 'completed';
+
+-- How many lines of a batch stand in each state that a center sees.
+CREATE TABLE batch_count (
+    batch_id     TEXT NOT NULL,
+    public_state TEXT NOT NULL,
+    n            INTEGER NOT NULL,
+    PRIMARY KEY (batch_id, public_state)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE message (
+    id               TEXT PRIMARY KEY,
+    kind             TEXT NOT NULL,
+    party            TEXT NOT NULL,
+    licensee         TEXT NOT NULL,
+    agent            TEXT NOT NULL,
+    mission          TEXT NOT NULL,
+    package          TEXT,
+    group_number     TEXT,
+    season           INTEGER NOT NULL,
+    batch_id         TEXT,
+    batch_reference  TEXT NOT NULL,
+    line             INTEGER,
+    parent_id        TEXT,
+    reference        TEXT NOT NULL,
+    idempotency_key  TEXT,
+    -- the fairness lane: claims go round-robin over lanes
+    lane             TEXT NOT NULL,
+    state            TEXT NOT NULL,
+    public_state     TEXT NOT NULL,
+    outcome          TEXT,
+    -- what the center is told of a refusal or a wait
+    code             TEXT,
+    attempts         INTEGER NOT NULL DEFAULT 0,
+    next_at          INTEGER,
+    deadline_at      INTEGER,
+    cancel_requested_at INTEGER,
+    lease_token      INTEGER NOT NULL DEFAULT 0,
+    lease_owner      TEXT,
+    lease_until      INTEGER,
+    -- the step whose intent is open, and the latest instant at which its request may have been sent
+    open_step        TEXT,
+    send_by          INTEGER,
+    revision         INTEGER NOT NULL DEFAULT 1,
+    received_at      INTEGER NOT NULL,
+    updated_at       INTEGER NOT NULL,
+    completed_at     INTEGER,
+    -- set while live; a second live application of the person can't be recorded
+    live_person_key  BLOB,
+    person_index     BLOB,
+    data_key         BLOB NOT NULL,
+    sealed_payload   BLOB NOT NULL,
+    sealed_progress  BLOB,
+    progress_revision INTEGER NOT NULL DEFAULT 0,
+    versions         TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX message_line ON message (batch_id, line) WHERE batch_id IS NOT NULL;
+CREATE UNIQUE INDEX message_key ON message (party, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE UNIQUE INDEX message_person ON message (live_person_key) WHERE live_person_key IS NOT NULL;
+CREATE INDEX message_due ON message (lane, next_at) WHERE state = 'ready';
+CREATE INDEX message_inquiry ON message (next_at)
+    WHERE state IN ('uncertain', 'under_review') AND next_at IS NOT NULL;
+CREATE INDEX message_waiting ON message (next_at) WHERE state IN ('held', 'awaiting');
+CREATE INDEX message_lease ON message (lease_until) WHERE state IN ('carried', 'inquiring');
+CREATE INDEX message_deadline ON message (deadline_at) WHERE state IN ('ready', 'held', 'awaiting');
+CREATE INDEX message_live ON message (kind, state, received_at)
+    WHERE state NOT IN ('completed', 'cancelled', 'expired');
+CREATE INDEX message_parent ON message (parent_id) WHERE parent_id IS NOT NULL;
+
+-- Every call and inquiry, also those that a crash cut short.
+CREATE TABLE attempt (
+    id           INTEGER PRIMARY KEY,
+    message_id   TEXT NOT NULL,
+    step         TEXT NOT NULL,
+    action       TEXT NOT NULL,
+    token        INTEGER NOT NULL,
+    kind         TEXT NOT NULL CHECK (kind IN ('call', 'inquiry')),
+    repeatable   INTEGER NOT NULL,
+    started_at   INTEGER NOT NULL,
+    send_by      INTEGER NOT NULL,
+    finished_at  INTEGER,
+    outcome      TEXT NOT NULL,
+    code         TEXT,
+    policy       TEXT NOT NULL
+) STRICT;
+CREATE INDEX attempt_message ON attempt (message_id, id);
+CREATE UNIQUE INDEX attempt_open ON attempt (message_id, step) WHERE kind = 'call' AND outcome = 'open';
+CREATE UNIQUE INDEX attempt_done ON attempt (message_id, step)
+    WHERE kind = 'call' AND outcome = 'ok' AND repeatable = 0;
+
+-- Intents: what was, or may have been, asked of a partner that must not be asked twice.
+CREATE TABLE effect (
+    destination       TEXT NOT NULL,
+    operation         TEXT NOT NULL,
+    request_reference TEXT NOT NULL,
+    message_id        TEXT NOT NULL,
+    token             INTEGER NOT NULL,
+    state             TEXT NOT NULL CHECK (state IN ('open', 'done', 'free')),
+    opened_at         INTEGER NOT NULL,
+    PRIMARY KEY (destination, operation, request_reference)
+) STRICT, WITHOUT ROWID;
+
+-- What is meant for a party; without a broker the outbox is the bus.
+CREATE TABLE outbox (
+    seq        INTEGER PRIMARY KEY,
+    receiver   TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    message_id TEXT,
+    batch_id   TEXT,
+    revision   INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX outbox_batch ON outbox (batch_id, revision) WHERE kind = 'batch.completed';
+CREATE INDEX outbox_receiver ON outbox (receiver, seq);
+
+-- Licensees, centers, agents, missions, packages, groups as they stand now.
+CREATE TABLE reference (
+    kind    TEXT NOT NULL,
+    id      TEXT NOT NULL,
+    version TEXT NOT NULL,
+    facts   TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+-- A decision on a message under review: proposed by one operator, confirmed by another.
+CREATE TABLE resolution (
+    message_id   TEXT PRIMARY KEY,
+    decision     TEXT NOT NULL CHECK (decision IN ('issued', 'refused', 'send_again')),
+    sealed_visa  BLOB,
+    reason       TEXT NOT NULL,
+    proposed_by  TEXT NOT NULL,
+    proposed_at  INTEGER NOT NULL
+) STRICT;
+
+-- A bearer token's id is taken once on POST and PUT.
+CREATE TABLE token_use (
+    party           TEXT NOT NULL,
+    jti             TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    expires_at      INTEGER NOT NULL,
+    PRIMARY KEY (party, jti)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+    seq        INTEGER PRIMARY KEY,
+    at         INTEGER NOT NULL,
+    message_id TEXT,
+    batch_id   TEXT,
+    action     TEXT NOT NULL,
+    from_state TEXT,
+    to_state   TEXT,
+    actor      TEXT NOT NULL,
+    code       TEXT
+) STRICT;
+CREATE INDEX audit_message ON audit (message_id, seq) WHERE message_id IS NOT NULL;

@@ -1,0 +1,1 @@
+"""The embedded ledger: one process, one writer connection, many readers that can't write."""

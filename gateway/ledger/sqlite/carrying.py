@@ -1,0 +1,440 @@
+"""Transactions of carrying: claim with a lease and a fencing token, move, sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from gateway.errors import LeaseLost
+from gateway.ledger.port import (
+    Applied,
+    AttemptRecord,
+    CancelAsked,
+    Claimed,
+    GateClosed,
+    Intent,
+    Move,
+    Swept,
+)
+from gateway.ledger.sqlite import intake
+from gateway.ledger.sqlite.connection import Row
+from gateway.ledger.sqlite.rows import CLAIMED_COLUMNS, claimed, insert_message, write_audit
+from gateway.ledger.sqlite.writer import Transaction
+from gateway.message import BatchFacts, Micros
+from gateway.policies import gate
+from gateway.states import FINAL, Outcome, PublicState, State, check_move, public_state
+
+_BATCH_OF_ABANDONED = 4
+
+
+class LaneCursor:
+    """Where the round over the fairness lanes stands. Used by the writer thread only."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+
+# --- claim ------------------------------------------------------------------------------------------------
+
+
+def claim(
+    tx: Transaction, cursor: LaneCursor, worker: str, limit: int, now: Micros, lease_until: Micros
+) -> Sequence[Claimed]:
+    lease = (worker, lease_until, now)
+    taken = _claim_inquiries(tx, limit, now, lease)
+    lanes = _due_lanes(tx, cursor, limit - len(taken), now)
+    for position, lane in enumerate(lanes):
+        share = -(-(limit - len(taken)) // (len(lanes) - position))
+        taken += _claim_lane(tx, lane, share, now, lease)
+    return taken
+
+
+def _due_lanes(tx: Transaction, cursor: LaneCursor, limit: int, now: Micros) -> list[str]:
+    """Up to `limit` lanes that have something due, going on where the last round ended."""
+    lanes: list[str] = []
+    position, wrapped = cursor.last, cursor.last == ""
+    while len(lanes) < limit:
+        row = tx.one(
+            "SELECT lane, next_at FROM message INDEXED BY message_due WHERE state = 'ready' AND lane > ?"
+            " ORDER BY lane, next_at LIMIT 1",
+            (position,),
+        )
+        if row is None and wrapped:
+            break
+        if row is None:
+            position, wrapped = "", True
+            continue
+        position = row["lane"]
+        if position in lanes:
+            break
+        if row["next_at"] <= now:
+            lanes.append(position)
+    if lanes:
+        cursor.last = lanes[-1]
+    return lanes
+
+
+_LEASE = "lease_token = lease_token + 1, lease_owner = ?, lease_until = ?, updated_at = ?, next_at = NULL"
+
+
+def _claim_lane(
+    tx: Transaction, lane: str, limit: int, now: Micros, lease: tuple[str, Micros, Micros]
+) -> list[Claimed]:
+    due = tx.all(
+        "SELECT id, public_state, batch_id FROM message INDEXED BY message_due"
+        " WHERE state = 'ready' AND lane = ? AND next_at <= ? ORDER BY next_at LIMIT ?",
+        (lane, now, limit),
+    )
+    return _lease(tx, due, State.READY, State.CARRIED, lease)
+
+
+def _claim_inquiries(
+    tx: Transaction, limit: int, now: Micros, lease: tuple[str, Micros, Micros]
+) -> list[Claimed]:
+    due = tx.all(
+        "SELECT id, state, public_state, batch_id FROM message INDEXED BY message_inquiry"
+        " WHERE state IN ('uncertain', 'under_review') AND next_at <= ? ORDER BY next_at LIMIT ?",
+        (now, limit),
+    )
+    taken: list[Claimed] = []
+    for state in (State.UNCERTAIN, State.UNDER_REVIEW):
+        rows = [row for row in due if row["state"] == state]
+        taken += _lease(tx, rows, state, State.INQUIRING, lease)
+    return taken
+
+
+def _lease(
+    tx: Transaction, rows: list[Row], before: State, to: State, lease: tuple[str, Micros, Micros]
+) -> list[Claimed]:
+    if not rows:
+        return []
+    check_move(before, to)
+    for row in rows:
+        tx.counters.count(row["batch_id"], row["public_state"], PublicState.IN_PROGRESS)
+    marks = ", ".join("?" * len(rows))
+    leased = tx.all(
+        f"UPDATE message SET state = ?, public_state = 'in_progress', attempts = attempts + 1, {_LEASE}"  # noqa: S608
+        f" WHERE id IN ({marks}) RETURNING {CLAIMED_COLUMNS}",
+        [to, *lease, *(row["id"] for row in rows)],
+    )
+    return [claimed(row, to) for row in leased]
+
+
+# --- move ---------------------------------------------------------------------------------------------------
+
+
+def apply(tx: Transaction, move: Move, today: date) -> Applied | GateClosed | CancelAsked:
+    row = _own_row(tx, move.message)
+    cancel_asked = row["cancel_requested_at"] is not None
+    if move.intent is not None:
+        refusal = _may_intend(tx, move, cancel_asked, today)
+        if refusal is not None:
+            return refusal
+    _write_move(tx, move, row)
+    _write_attempts(tx, move)
+    if move.intent is not None:
+        _open_effect(tx, move.message, move.intent, move.now)
+    if move.intent_ends is not None:
+        _close_effect(tx, move.message, move.intent_ends)
+    for entry in move.outbox:
+        tx.run(
+            "INSERT INTO outbox (receiver, kind, message_id, batch_id, revision, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                entry.receiver,
+                entry.kind,
+                move.message.id,
+                move.message.batch_id,
+                row["revision"] + 1,
+                move.now,
+            ),
+        )
+    if move.parent_to is not None:
+        settle_parent(tx, move)
+    if cancel_asked and move.outcome is Outcome.ISSUED and move.cancellation is not None:
+        insert_message(tx, move.cancellation())
+    return Applied(cancel_requested=cancel_asked)
+
+
+def _own_row(tx: Transaction, message: Claimed) -> Row:
+    row = tx.one(
+        "SELECT state, public_state, lease_token, cancel_requested_at, revision FROM message WHERE id = ?",
+        (message.id,),
+    )
+    if row is None or row["lease_token"] != message.token or row["state"] != message.state:
+        raise LeaseLost(message.id)
+    return row
+
+
+def _may_intend(
+    tx: Transaction, move: Move, cancel_asked: bool, today: date
+) -> GateClosed | CancelAsked | None:
+    if move.message.parent_id is not None:  # a cancellation takes something back: never gated
+        return None
+    if cancel_asked:
+        return CancelAsked()
+    code = closed_by(tx.one, move.message.party, move.message.facts, today)
+    return None if code is None else GateClosed(code)
+
+
+def closed_by(
+    one: Callable[[str, tuple[str, str]], Row | None], party: str, facts: BatchFacts, today: date
+) -> str | None:
+    """The gate over the reference records as this connection sees them."""
+
+    def look_up(kind: str, id: str) -> Mapping[str, Any] | None:
+        row = one("SELECT facts FROM reference WHERE kind = ? AND id = ?", (kind, id))
+        return None if row is None else _facts(row["facts"])
+
+    return gate.closed_by(party, facts, look_up, today)
+
+
+_parsed: dict[str, Mapping[str, Any]] = {}
+
+
+def _facts(text: str) -> Mapping[str, Any]:
+    known = _parsed.get(text)
+    if known is None:
+        if len(_parsed) > 10_000:
+            _parsed.clear()
+        known = _parsed[text] = json.loads(text)
+    return known
+
+
+def _write_move(tx: Transaction, move: Move, row: Row) -> None:
+    message, to = move.message, move.to
+    renewal = to is message.state and move.intent is not None
+    if not renewal:
+        check_move(message.state, to)
+    shown = public_state(to, move.outcome, message.attempts)
+    leased = to is message.state
+    ends = to in FINAL
+    tx.run(
+        """UPDATE message SET state = ?, public_state = ?, outcome = ?, code = ?, next_at = ?,
+           lease_until = ?, open_step = ?, send_by = ?, revision = revision + 1, updated_at = ?,
+           completed_at = ?,
+           live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END,
+           sealed_progress = coalesce(?, sealed_progress), progress_revision = ?
+           WHERE id = ?""",
+        (to, shown, move.outcome, move.code, move.next_at, move.lease_until if leased else None,
+         *_open_call(move), move.now, move.now if ends else None,
+         ends and move.outcome not in (Outcome.ISSUED, Outcome.DONE),
+         move.progress.sealed if move.progress else None,
+         move.progress.revision if move.progress else message.progress_revision, message.id),
+    )  # fmt: skip
+    tx.counters.count(message.batch_id, row["public_state"], shown)
+    write_audit(
+        tx, at=move.now, message_id=message.id, batch_id=message.batch_id, action=move.action,
+        before=message.state, after=to, actor=move.actor, code=move.code,
+    )  # fmt: skip
+
+
+def _open_call(move: Move) -> tuple[str | None, Micros | None]:
+    """The step whose call may be under way after this move, and the latest instant it may be sent."""
+    if move.intent is not None:
+        return move.intent.step, move.intent.send_by
+    if move.intent_ends is not None:
+        return None, None
+    return move.message.open_step, move.send_by or move.message.send_by
+
+
+def _write_attempts(tx: Transaction, move: Move) -> None:
+    for attempt in move.attempts:
+        closed = attempt.kind == "call" and not attempt.repeatable and attempt.outcome != "open"
+        if closed and _finish_open_attempt(tx, move.message, attempt):
+            continue
+        insert_attempt(tx, move.message, attempt)
+
+
+def insert_attempt(tx: Transaction, message: Claimed, attempt: AttemptRecord) -> None:
+    tx.run(
+        "INSERT INTO attempt (message_id, step, action, token, kind, repeatable, started_at, send_by,"
+        " finished_at, outcome, code, policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (message.id, attempt.step, attempt.action, message.token, attempt.kind, attempt.repeatable,
+         attempt.started_at, attempt.send_by, attempt.finished_at, attempt.outcome, attempt.code,
+         attempt.policy),
+    )  # fmt: skip
+
+
+def _finish_open_attempt(tx: Transaction, message: Claimed, attempt: AttemptRecord) -> bool:
+    changed = tx.run(
+        "UPDATE attempt SET started_at = ?, finished_at = ?, outcome = ?, code = ?"
+        " WHERE message_id = ? AND step = ? AND kind = 'call' AND outcome = 'open'",
+        (attempt.started_at, attempt.finished_at, attempt.outcome, attempt.code, message.id, attempt.step),
+    )
+    return bool(changed)
+
+
+def _open_effect(tx: Transaction, message: Claimed, intent: Intent, now: Micros) -> None:
+    opened = tx.run(
+        "INSERT INTO effect (destination, operation, request_reference, message_id, token, state, opened_at)"
+        " VALUES (?, ?, ?, ?, ?, 'open', ?) ON CONFLICT (destination, operation, request_reference)"
+        " DO UPDATE SET token = excluded.token, state = 'open', opened_at = excluded.opened_at"
+        " WHERE effect.state = 'free' AND effect.message_id = excluded.message_id",
+        (intent.destination, intent.step, intent.request_reference, message.id, message.token, now),
+    )
+    if not opened:
+        raise LeaseLost(message.id)
+
+
+def _close_effect(tx: Transaction, message: Claimed, state: str) -> None:
+    tx.run("UPDATE effect SET state = ? WHERE message_id = ? AND state = 'open'", (state, message.id))
+
+
+def settle_parent(tx: Transaction, move: Move) -> None:
+    """A settled cancellation turns its application's `issued` into `cancelled`."""
+    parent = tx.one("SELECT * FROM message WHERE id = ?", (move.message.parent_id,))
+    if parent is None or move.parent_to is None or parent["state"] != State.COMPLETED:
+        return
+    check_move(State(parent["state"]), move.parent_to, Outcome(parent["outcome"]))
+    tx.run(
+        "UPDATE message SET state = ?, public_state = 'cancelled', code = 'cancelled', updated_at = ?,"
+        " revision = revision + 1, live_person_key = NULL WHERE id = ?",
+        (move.parent_to, move.now, parent["id"]),
+    )
+    tx.counters.count(parent["batch_id"], parent["public_state"], PublicState.CANCELLED)
+    raise_revision(tx, parent["batch_id"], parent["id"], parent["party"], parent["revision"] + 1)
+    write_audit(
+        tx, at=move.now, message_id=parent["id"], batch_id=parent["batch_id"], action="cancelled",
+        before=State.COMPLETED, after=move.parent_to, actor=move.actor,
+    )  # fmt: skip
+
+
+def raise_revision(tx: Transaction, batch_id: str | None, message_id: str, party: str, revision: int) -> None:
+    """A settled line changed: the center is told of the line, and of its batch's new revision."""
+    tx.run(
+        "INSERT INTO outbox (receiver, kind, message_id, batch_id, revision, created_at)"
+        " VALUES (?, 'visa.result', ?, ?, ?, ?)",
+        (party, message_id, batch_id, revision, tx.now),
+    )
+    raised = tx.run(
+        "UPDATE batch SET revision = revision + 1 WHERE id = ? AND state = 'completed'", (batch_id,)
+    )
+    if raised:
+        tx.run(
+            "INSERT INTO outbox (receiver, kind, batch_id, revision, created_at)"
+            " SELECT party, 'batch.completed', id, revision, ? FROM batch WHERE id = ?",
+            (tx.now, batch_id),
+        )
+
+
+def keep_late_answer(tx: Transaction, message: Claimed, attempt: AttemptRecord, now: Micros) -> None:
+    insert_attempt(tx, message, attempt)
+    tx.run(
+        "UPDATE message SET next_at = ? WHERE id = ? AND state IN ('uncertain', 'under_review')",
+        (now, message.id),
+    )
+    write_audit(
+        tx, at=now, message_id=message.id, batch_id=message.batch_id, action="late_answer", actor="worker",
+        code=attempt.outcome,
+    )  # fmt: skip
+
+
+# --- sweep --------------------------------------------------------------------------------------------------
+
+
+def sweep(tx: Transaction, now: Micros, release: int, *, all_leases: bool = False) -> Swept:
+    return Swept(
+        leases_ended=_end_leases(tx, now, all_leases),
+        woken=_wake(tx, now),
+        expired=_expire(tx, now),
+        released=_release(tx, now, release),
+        abandoned_batches=_discard_abandoned(tx, now, all_leases),
+    )
+
+
+def _end_leases(tx: Transaction, now: Micros, all_leases: bool) -> int:
+    """A dead lease before an intent → ready; with an open intent → uncertain: only the partner knows."""
+    dead = tx.all(
+        "SELECT id, batch_id, state, public_state, outcome, open_step FROM message"
+        " WHERE state IN ('carried', 'inquiring') AND (lease_until <= ? OR ?)",
+        (now, all_leases),
+    )
+    for row in dead:
+        to = State.UNCERTAIN if row["open_step"] is not None else State.READY
+        _shift(tx, row, to, now, action="lease_ended", next_at=now)
+        tx.run(
+            "UPDATE attempt SET outcome = 'crashed', finished_at = ? WHERE message_id = ? AND outcome = 'open'",
+            (now, row["id"]),
+        )
+    return len(dead)
+
+
+def _wake(tx: Transaction, now: Micros) -> int:
+    due = tx.all(
+        "SELECT id, batch_id, state, public_state FROM message INDEXED BY message_waiting"
+        " WHERE state IN ('held', 'awaiting') AND next_at <= ? AND (deadline_at IS NULL OR deadline_at > ?)"
+        " LIMIT 1000",
+        (now, now),
+    )
+    for row in due:
+        _shift(tx, row, State.READY, now, action="wake", next_at=now)
+    return len(due)
+
+
+def _expire(tx: Transaction, now: Micros) -> int:
+    late = tx.all(
+        "SELECT id, batch_id, state, public_state FROM message INDEXED BY message_deadline"
+        " WHERE state IN ('ready', 'held', 'awaiting') AND deadline_at <= ? LIMIT 1000",
+        (now,),
+    )
+    for row in late:
+        _shift(tx, row, State.EXPIRED, now, action="expire", next_at=None, code="expired")
+    return len(late)
+
+
+def _shift(
+    tx: Transaction,
+    row: Row,
+    to: State,
+    now: Micros,
+    *,
+    action: str,
+    next_at: Micros | None,
+    code: str | None = None,
+) -> None:
+    """Move a message that no worker holds. Its token is raised, so that a late worker can't write."""
+    before = State(row["state"])
+    check_move(before, to)
+    shown = public_state(to, None, 1)
+    tx.run(
+        "UPDATE message SET state = ?, public_state = ?, next_at = ?, code = coalesce(?, code),"
+        " lease_token = lease_token + 1, lease_until = NULL, updated_at = ?, revision = revision + 1,"
+        " completed_at = ?, live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END WHERE id = ?",
+        (to, shown, next_at, code, now, now if to in FINAL else None, to in FINAL, row["id"]),
+    )
+    tx.counters.count(row["batch_id"], row["public_state"], shown)
+    write_audit(
+        tx, at=now, message_id=row["id"], batch_id=row["batch_id"], action=action, before=before, after=to,
+        actor="sweeper", code=code,
+    )  # fmt: skip
+
+
+def _release(tx: Transaction, now: Micros, limit: int) -> int:
+    """Accepted lines of accepted batches become ready, a chunk a batch."""
+    open_batches = tx.all(
+        "SELECT id, released_line, lines FROM batch WHERE state = 'processing' AND released_line < lines"
+        " ORDER BY id LIMIT 50"
+    )
+    released = 0
+    for batch in open_batches:
+        upto = batch["released_line"] + limit
+        released += tx.run(
+            "UPDATE message SET state = 'ready', next_at = ? WHERE batch_id = ? AND line > ? AND line <= ?"
+            " AND state = 'accepted'",
+            (now, batch["id"], batch["released_line"], upto),
+        )
+        tx.run("UPDATE batch SET released_line = ? WHERE id = ?", (min(upto, batch["lines"]), batch["id"]))
+    return released
+
+
+def _discard_abandoned(tx: Transaction, now: Micros, all_leases: bool) -> int:
+    abandoned = tx.all(
+        "SELECT id FROM batch WHERE state = 'receiving' AND (intake_until <= ? OR ?) LIMIT ?",
+        (now, all_leases, _BATCH_OF_ABANDONED if not all_leases else -1),
+    )
+    for row in abandoned:
+        intake.remove_batch(tx, row["id"])
+    return len(abandoned)

@@ -1,0 +1,103 @@
+"""Transactions of intake: hold a key, add lines, accept or abandon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gateway.errors import LeaseLost
+from gateway.ledger.port import (
+    Acceptance,
+    AlreadyAccepted,
+    BatchOpening,
+    BeingReceived,
+    NewMessage,
+    Opened,
+)
+from gateway.ledger.sqlite.rows import insert_message, write_audit
+from gateway.ledger.sqlite.writer import Transaction
+from gateway.message import BatchId, Micros
+
+
+def begin_batch(tx: Transaction, opening: BatchOpening) -> Opened | AlreadyAccepted | BeingReceived:
+    found = tx.one(
+        "SELECT * FROM batch WHERE party = ? AND idempotency_key = ?",
+        (opening.party, opening.idempotency_key),
+    )
+    if found is not None and found["state"] != "receiving":
+        return AlreadyAccepted(found["id"], found["payload_sha"], found["data_key"], found["sealed_receipt"])
+    if found is not None and found["intake_until"] > opening.now:
+        return BeingReceived(retry_after_s=max(1, (found["intake_until"] - opening.now) // 1_000_000))
+    if found is not None:
+        remove_batch(tx, found["id"])
+    tx.run(
+        "INSERT INTO batch (id, party, idempotency_key, state, intake_token, intake_until, mode, created_at,"
+        " data_key) VALUES (?, ?, ?, 'receiving', ?, ?, ?, ?, ?)",
+        (opening.batch_id, opening.party, opening.idempotency_key, opening.intake_token, opening.intake_until,
+         opening.mode, opening.now, opening.data_key),
+    )  # fmt: skip
+    return Opened()
+
+
+def add_lines(
+    tx: Transaction,
+    batch_id: BatchId,
+    intake_token: str,
+    lines: Sequence[NewMessage],
+    duplicate: Callable[[NewMessage], NewMessage],
+    intake_until: Micros,
+) -> Sequence[NewMessage]:
+    renewed = tx.run(
+        "UPDATE batch SET intake_until = ? WHERE id = ? AND intake_token = ? AND state = 'receiving'",
+        (intake_until, batch_id, intake_token),
+    )
+    if not renewed:
+        raise LeaseLost(batch_id)
+    taken = live_persons(tx, [line.person_key for line in lines if line.person_key])
+    recorded = [duplicate(line) if line.person_key in taken else line for line in lines]
+    for line in recorded:
+        insert_message(tx, line)
+    return recorded
+
+
+def live_persons(tx: Transaction, keys: Sequence[bytes]) -> dict[bytes, BatchId | None]:
+    """The persons among `keys` that have a live application, each with its batch."""
+    if not keys:
+        return {}
+    marks = ", ".join("?" * len(keys))
+    rows = tx.all(
+        f"SELECT live_person_key, batch_id FROM message WHERE live_person_key IN ({marks})",  # noqa: S608
+        list(keys),
+    )
+    return {row["live_person_key"]: row["batch_id"] for row in rows}
+
+
+def accept_batch(tx: Transaction, acceptance: Acceptance) -> None:
+    facts = acceptance.facts
+    accepted = tx.run(
+        "UPDATE batch SET state = 'processing', batch_reference = ?, licensee = ?, agent = ?, mission = ?,"
+        " package = ?, group_number = ?, season = ?, payload_sha = ?, lines = ?, sealed_receipt = ?,"
+        " accepted_at = ? WHERE id = ? AND intake_token = ? AND state = 'receiving'",
+        (facts.batch_reference, facts.licensee, facts.agent, facts.mission, facts.package, facts.group_number,
+         facts.season, acceptance.payload_sha, acceptance.lines, acceptance.sealed_receipt, acceptance.now,
+         acceptance.batch_id, acceptance.intake_token),
+    )  # fmt: skip
+    if not accepted:
+        raise LeaseLost(acceptance.batch_id)
+    tx.counters.settle(acceptance.batch_id)
+    write_audit(tx, at=acceptance.now, batch_id=acceptance.batch_id, action="accept_batch", actor="intake")
+
+
+def abandon_batch(tx: Transaction, batch_id: BatchId, intake_token: str) -> None:
+    held = tx.one(
+        "SELECT 1 FROM batch WHERE id = ? AND intake_token = ? AND state = 'receiving'",
+        (batch_id, intake_token),
+    )
+    if held is not None:
+        remove_batch(tx, batch_id)
+
+
+def remove_batch(tx: Transaction, batch_id: str) -> None:
+    """Remove what was never accepted; nobody was told of it."""
+    tx.run("DELETE FROM message WHERE batch_id = ?", (batch_id,))
+    tx.run("DELETE FROM batch_count WHERE batch_id = ?", (batch_id,))
+    tx.run("DELETE FROM batch WHERE id = ?", (batch_id,))

@@ -1,0 +1,194 @@
+"""Transactions that parties and operators ask for: cancel, retry, resolve, confirm, reference records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from gateway.errors import Conflict
+from gateway.ledger.port import MessageRow, NewMessage, Progress, ReferenceRecord, Resolution
+from gateway.ledger.sqlite import rows
+from gateway.ledger.sqlite.carrying import raise_revision
+from gateway.ledger.sqlite.connection import Row
+from gateway.ledger.sqlite.rows import insert_message, write_audit
+from gateway.ledger.sqlite.writer import Transaction
+from gateway.message import BatchId, MessageId, Micros, PartyId
+from gateway.states import FINAL, Outcome, State, check_move, public_state
+
+#: States in which nothing has been sent that can't be repeated, and no worker holds the message.
+_CANCELLED_AT_ONCE = frozenset({State.ACCEPTED, State.READY, State.HELD, State.AWAITING})
+
+
+def cancel(tx: Transaction, message_id: MessageId, actor: str, now: Micros) -> MessageRow:
+    row = _row(tx, message_id)
+    state = State(row["state"])
+    if row["kind"] != "visa.application":
+        raise Conflict("not_cancellable")
+    if state in FINAL and row["outcome"] != Outcome.ISSUED:
+        raise Conflict("already_settled")
+    if state in _CANCELLED_AT_ONCE and row["open_step"] is None:
+        _end(tx, row, State.CANCELLED, None, "cancelled", actor, now)
+    elif row["cancel_requested_at"] is None:
+        tx.run("UPDATE message SET cancel_requested_at = ? WHERE id = ?", (now, message_id))
+        _audit(tx, row, "cancel_requested", row["state"], actor, now)
+    return rows.message(_row(tx, message_id))
+
+
+def _row(tx: Transaction, message_id: str) -> Row:
+    row = tx.one("SELECT * FROM message WHERE id = ?", (message_id,))
+    if row is None:
+        raise Conflict("not_found")
+    return row
+
+
+def _end(
+    tx: Transaction,
+    row: Row,
+    to: State,
+    outcome: Outcome | None,
+    code: str | None,
+    actor: str,
+    now: Micros,
+    progress: Progress | None = None,
+) -> None:
+    """A move made by a person on a message that no worker holds; the token is raised against late ones."""
+    check_move(State(row["state"]), to)
+    shown = public_state(to, outcome, row["attempts"])
+    ends = to in FINAL
+    tx.run(
+        "UPDATE message SET state = ?, public_state = ?, outcome = ?, code = ?, next_at = ?,"
+        " lease_token = lease_token + 1, lease_until = NULL, open_step = NULL, send_by = NULL,"
+        " updated_at = ?, revision = revision + 1, completed_at = ?,"
+        " live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END,"
+        " sealed_progress = coalesce(?, sealed_progress),"
+        " progress_revision = coalesce(?, progress_revision) WHERE id = ?",
+        (to, shown, outcome, code, None if ends else now, now, now if ends else None,
+         ends and outcome is not Outcome.ISSUED, progress.sealed if progress else None,
+         progress.revision if progress else None, row["id"]),
+    )  # fmt: skip
+    tx.counters.count(row["batch_id"], row["public_state"], shown)
+    _audit(tx, row, code or to, to, actor, now)
+
+
+def _audit(tx: Transaction, row: Row, action: str, after: str, actor: str, now: Micros) -> None:
+    write_audit(
+        tx, at=now, message_id=row["id"], batch_id=row["batch_id"], action=action, before=row["state"],
+        after=after, actor=actor,
+    )  # fmt: skip
+
+
+def add_message(tx: Transaction, new: NewMessage, actor: str) -> MessageId:
+    known = tx.one(
+        "SELECT id FROM message WHERE party = ? AND idempotency_key = ?", (new.party, new.idempotency_key)
+    )
+    if known is not None:
+        return MessageId(known["id"])
+    insert_message(tx, new)
+    write_audit(
+        tx, at=new.received_at, message_id=new.id, batch_id=new.batch_id, action="record", after=new.state,
+        actor=actor,
+    )  # fmt: skip
+    return new.id
+
+
+def confirm_batch(tx: Transaction, batch_id: BatchId, now: Micros) -> None:
+    tx.run("UPDATE batch SET confirmed_at = coalesce(confirmed_at, ?) WHERE id = ?", (now, batch_id))
+
+
+def hurry(tx: Transaction, message_id: MessageId, actor: str, reason: str, now: Micros) -> MessageRow:
+    row = _row(tx, message_id)
+    state = State(row["state"])
+    if state in FINAL:
+        raise Conflict("already_settled")
+    if state in (State.HELD, State.AWAITING):
+        check_move(state, State.READY)
+        tx.run(
+            "UPDATE message SET state = 'ready', public_state = 'in_progress', next_at = ?, updated_at = ?"
+            " WHERE id = ?",
+            (now, now, message_id),
+        )
+        tx.counters.count(row["batch_id"], row["public_state"], "in_progress")
+    elif state in (State.READY, State.UNCERTAIN, State.UNDER_REVIEW):
+        tx.run("UPDATE message SET next_at = ? WHERE id = ?", (now, message_id))
+    write_audit(
+        tx, at=now, message_id=message_id, batch_id=row["batch_id"], action="retry", before=state,
+        after=None, actor=actor, code=reason,
+    )  # fmt: skip
+    return rows.message(_row(tx, message_id))
+
+
+def propose(tx: Transaction, resolution: Resolution) -> None:
+    row = _row(tx, resolution.message_id)
+    if row["state"] != State.UNDER_REVIEW:
+        raise Conflict("state_changed")
+    tx.run(
+        "INSERT INTO resolution (message_id, decision, sealed_visa, reason, proposed_by, proposed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO UPDATE SET decision = excluded.decision,"
+        " sealed_visa = excluded.sealed_visa, reason = excluded.reason, proposed_by = excluded.proposed_by,"
+        " proposed_at = excluded.proposed_at",
+        (resolution.message_id, resolution.decision, resolution.sealed_visa, resolution.reason,
+         resolution.proposed_by, resolution.proposed_at),
+    )  # fmt: skip
+    _audit(tx, row, f"propose_{resolution.decision}", row["state"], resolution.proposed_by,
+           resolution.proposed_at)  # fmt: skip
+
+
+def confirm_resolution(
+    tx: Transaction,
+    message_id: MessageId,
+    operator: str,
+    now: Micros,
+    settle: Callable[[MessageRow, Resolution], Progress | None],
+) -> MessageRow:
+    row = _row(tx, message_id)
+    found = tx.one("SELECT * FROM resolution WHERE message_id = ?", (message_id,))
+    if found is None:
+        raise Conflict("nothing_proposed")
+    if row["state"] != State.UNDER_REVIEW:
+        raise Conflict("state_changed")
+    if found["proposed_by"] == operator:
+        raise Conflict("same_operator")
+    resolution = rows.resolution(found)
+    progress = settle(rows.message(row), resolution)
+    to, outcome, code, effect = _RESOLVED[resolution.decision]
+    _end(tx, row, to, outcome, code, operator, now, progress)
+    tx.run("UPDATE effect SET state = ? WHERE message_id = ? AND state = 'open'", (effect, message_id))
+    tx.run("DELETE FROM resolution WHERE message_id = ?", (message_id,))
+    raise_revision(tx, row["batch_id"], row["id"], row["party"], row["revision"] + 1)
+    return rows.message(_row(tx, message_id))
+
+
+_RESOLVED: dict[str, tuple[State, Outcome | None, str | None, str]] = {
+    "issued": (State.COMPLETED, Outcome.ISSUED, None, "done"),
+    "refused": (State.COMPLETED, Outcome.REFUSED, "visa_refused", "free"),
+    "send_again": (State.READY, None, None, "free"),
+}
+
+
+def use_token(
+    tx: Transaction, party: PartyId, jti: str, idempotency_key: str, expires_at: Micros, now: Micros
+) -> bool:
+    tx.run("DELETE FROM token_use WHERE party = ? AND expires_at < ?", (party, now))
+    taken = tx.run(
+        "INSERT INTO token_use (party, jti, idempotency_key, expires_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (party, jti, idempotency_key, expires_at),
+    )
+    if taken:
+        return True
+    known = tx.one("SELECT idempotency_key FROM token_use WHERE party = ? AND jti = ?", (party, jti))
+    return known is not None and bool(idempotency_key) and known["idempotency_key"] == idempotency_key
+
+
+def put_reference(tx: Transaction, records: Sequence[ReferenceRecord], now: Micros) -> None:
+    """Replace what changed; what was held for such a record is looked at again."""
+    changed = 0
+    for record in records:
+        changed += tx.run(
+            "INSERT INTO reference (kind, id, version, facts) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, facts = excluded.facts"
+            " WHERE reference.facts <> excluded.facts",
+            (record.kind, record.id, record.version, json.dumps(record.facts, sort_keys=True, default=str)),
+        )
+    if changed:
+        tx.run("UPDATE message SET next_at = ? WHERE state = 'held'", (now,))

@@ -1,0 +1,194 @@
+"""Rows of the database as the port's records, and back."""
+
+from __future__ import annotations
+
+from gateway.ledger.port import AttemptRecord, AuditRow, BatchRow, Claimed, MessageRow, NewMessage, Resolution
+from gateway.ledger.sqlite.connection import Row
+from gateway.ledger.sqlite.writer import Transaction
+from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
+from gateway.states import Outcome, PublicState, State, public_state
+
+CLAIMED_COLUMNS = (
+    "id, kind, state, party, licensee, agent, mission, package, group_number, season, batch_reference,"
+    " reference, batch_id, line, parent_id, lease_token, attempts, received_at, deadline_at,"
+    " cancel_requested_at, open_step, send_by, data_key, sealed_payload, sealed_progress,"
+    " progress_revision, versions"
+)
+
+
+def facts(row: Row) -> BatchFacts:
+    return BatchFacts(
+        batch_reference=row["batch_reference"] or "",
+        licensee=row["licensee"] or "",
+        agent=row["agent"] or "",
+        mission=row["mission"] or "",
+        season=row["season"] or 0,
+        package=row["package"],
+        group_number=row["group_number"],
+    )
+
+
+def claimed(row: Row, state: State) -> Claimed:
+    """`state` is the one claimed into: `RETURNING` gives the row after the update."""
+    return Claimed(
+        id=MessageId(row["id"]),
+        kind=row["kind"],
+        state=state,
+        party=PartyId(row["party"]),
+        facts=facts(row),
+        reference=row["reference"],
+        batch_id=row["batch_id"],
+        line=row["line"],
+        parent_id=row["parent_id"],
+        token=row["lease_token"],
+        attempts=row["attempts"],
+        received_at=Micros(row["received_at"]),
+        deadline_at=row["deadline_at"],
+        cancel_requested_at=row["cancel_requested_at"],
+        open_step=row["open_step"],
+        send_by=row["send_by"],
+        data_key=row["data_key"],
+        sealed_payload=row["sealed_payload"],
+        sealed_progress=row["sealed_progress"],
+        progress_revision=row["progress_revision"],
+        versions=row["versions"],
+    )
+
+
+def message(row: Row) -> MessageRow:
+    return MessageRow(
+        id=MessageId(row["id"]),
+        kind=row["kind"],
+        party=PartyId(row["party"]),
+        facts=facts(row),
+        batch_id=row["batch_id"],
+        line=row["line"],
+        parent_id=row["parent_id"],
+        reference=row["reference"],
+        state=State(row["state"]),
+        public_state=PublicState(row["public_state"]),
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        code=row["code"],
+        attempts=row["attempts"],
+        next_at=row["next_at"],
+        deadline_at=row["deadline_at"],
+        cancel_requested_at=row["cancel_requested_at"],
+        lease_token=row["lease_token"],
+        lease_until=row["lease_until"],
+        open_step=row["open_step"],
+        send_by=row["send_by"],
+        revision=row["revision"],
+        received_at=Micros(row["received_at"]),
+        updated_at=Micros(row["updated_at"]),
+        completed_at=row["completed_at"],
+        data_key=row["data_key"],
+        sealed_payload=row["sealed_payload"],
+        sealed_progress=row["sealed_progress"],
+        progress_revision=row["progress_revision"],
+        versions=row["versions"],
+    )
+
+
+def batch(row: Row, counts: dict[str, int]) -> BatchRow:
+    return BatchRow(
+        id=BatchId(row["id"]),
+        party=PartyId(row["party"]),
+        state=row["state"],
+        revision=row["revision"],
+        facts=facts(row),
+        lines=row["lines"],
+        created_at=Micros(row["created_at"]),
+        accepted_at=row["accepted_at"],
+        completed_at=row["completed_at"],
+        confirmed_at=row["confirmed_at"],
+        counts=counts,
+    )
+
+
+def attempt(row: Row) -> AttemptRecord:
+    return AttemptRecord(
+        step=row["step"],
+        action=row["action"],
+        kind=row["kind"],
+        repeatable=bool(row["repeatable"]),
+        started_at=Micros(row["started_at"]),
+        send_by=Micros(row["send_by"]),
+        outcome=row["outcome"],
+        policy=row["policy"],
+        finished_at=row["finished_at"],
+        code=row["code"],
+    )
+
+
+def audit(row: Row) -> AuditRow:
+    return AuditRow(
+        seq=row["seq"],
+        at=Micros(row["at"]),
+        message_id=row["message_id"],
+        batch_id=row["batch_id"],
+        action=row["action"],
+        from_state=row["from_state"],
+        to_state=row["to_state"],
+        actor=row["actor"],
+        code=row["code"],
+    )
+
+
+def resolution(row: Row) -> Resolution:
+    return Resolution(
+        message_id=MessageId(row["message_id"]),
+        decision=row["decision"],
+        sealed_visa=row["sealed_visa"],
+        reason=row["reason"],
+        proposed_by=row["proposed_by"],
+        proposed_at=Micros(row["proposed_at"]),
+    )
+
+
+_INSERT_MESSAGE = """
+INSERT INTO message (id, kind, party, licensee, agent, mission, package, group_number, season, batch_id,
+    batch_reference, line, parent_id, reference, idempotency_key, lane, state, public_state, outcome, code,
+    next_at, deadline_at, received_at, updated_at, completed_at, live_person_key, person_index, data_key,
+    sealed_payload, sealed_progress, progress_revision, versions)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def insert_message(tx: Transaction, new: NewMessage) -> None:
+    """Record a message and its place in the batch's counts.
+
+    The audit log names a batch once, when it is accepted, not each of its lines.
+    """
+    shown = public_state(new.state, new.outcome, 0)
+    live = new.person_key if new.state is not State.COMPLETED else None
+    where = new.facts
+    tx.run(
+        _INSERT_MESSAGE,
+        (new.id, new.kind, new.party, where.licensee, where.agent, where.mission, where.package,
+         where.group_number, where.season, new.batch_id, where.batch_reference, new.line, new.parent_id,
+         new.reference, new.idempotency_key, new.lane, new.state, shown, new.outcome, new.code, new.next_at,
+         new.deadline_at, new.received_at, new.received_at,
+         new.received_at if new.state is State.COMPLETED else None, live, new.person_key, new.data_key,
+         new.sealed_payload, new.sealed_progress, 1 if new.sealed_progress else 0, new.versions),
+    )  # fmt: skip
+    tx.counters.count(new.batch_id, None, shown)
+
+
+def write_audit(
+    tx: Transaction,
+    *,
+    at: int,
+    action: str,
+    actor: str,
+    message_id: str | None = None,
+    batch_id: str | None = None,
+    before: str | None = None,
+    after: str | None = None,
+    code: str | None = None,
+) -> None:
+    """Append to the audit log."""
+    tx.run(
+        "INSERT INTO audit (at, message_id, batch_id, action, from_state, to_state, actor, code)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (at, message_id, batch_id, action, before, after, actor, code),
+    )
