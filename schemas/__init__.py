@@ -1,1 +1,1 @@
-"""Canonical models, code tables, error texts, WSDLs and XSDs: what a message may look like, and nothing more."""
+"""Canonical models, code tables, error texts, WSDLs and XSDs: what a message may look like."""

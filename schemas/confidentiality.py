@@ -13,9 +13,9 @@ class Confidentiality(StrEnum):
     #: مقيد: names, ids, passport, phone, visa and border numbers, guarantees.
     RESTRICTED = "restricted"
     #: سري: photo, clearance result and reason, health, disclosures, investigations.
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 a class, not a password
     #: سري للغاية: exists, and no field carries it.
-    TOP_SECRET = "top_secret"
+    TOP_SECRET = "top_secret"  # noqa: S105
 
     @property
     def rank(self) -> int:

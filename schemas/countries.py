@@ -39,7 +39,9 @@ def countries() -> Mapping[str, Country]:
     """Every entry by its three-letter code."""
     return MappingProxyType(
         {
-            row["alpha3"]: Country(row["alpha3"], row["alpha2"] or None, Kind(row["kind"]), row["en"], row["ar"])
+            row["alpha3"]: Country(
+                row["alpha3"], row["alpha2"] or None, Kind(row["kind"]), row["en"], row["ar"]
+            )
             for row in rows("countries")
         }
     )

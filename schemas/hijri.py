@@ -11,12 +11,12 @@ from functools import lru_cache
 from hijridate import Gregorian
 
 
-class OutsideCalendar(ValueError):
+class OutsideCalendarError(ValueError):
     """The date lies outside the table: before 1924-08-01 or after 2077-11-16."""
 
 
 def to_hijri(day: date) -> str:
-    """The Umm al-Qura date of a Gregorian day, as `YYYY-MM-DD`. Raises `OutsideCalendar`."""
+    """The Umm al-Qura date of a Gregorian day, as `YYYY-MM-DD`. Raises `OutsideCalendarError`."""
     year, month, day_of_month = _convert(day)
     return f"{year:04}-{month:02}-{day_of_month:02}"
 
@@ -24,13 +24,13 @@ def to_hijri(day: date) -> str:
 def agree(day: date, hijri: str) -> bool:
     """Whether `hijri` (`YYYY-MM-DD`) is the same day. A day that no month has, such as 1439-02-30, never is.
 
-    Raises `OutsideCalendar`.
+    Raises `OutsideCalendarError`.
     """
     return to_hijri(day) == hijri
 
 
 def season(day: date) -> int:
-    """The season a day belongs to: its Hijri year. Raises `OutsideCalendar`."""
+    """The season a day belongs to: its Hijri year. Raises `OutsideCalendarError`."""
     return _convert(day)[0]
 
 
@@ -39,5 +39,5 @@ def _convert(day: date) -> tuple[int, int, int]:
     try:
         hijri = Gregorian(day.year, day.month, day.day).to_hijri()
     except OverflowError as error:
-        raise OutsideCalendar(day.isoformat()) from error
+        raise OutsideCalendarError(day.isoformat()) from error
     return hijri.year, hijri.month, hijri.day

@@ -21,7 +21,9 @@ def is_phone(text: str) -> bool:
         return False
     number = _split(text[1:])
     return (
-        number is not None and phonenumbers.is_possible_number(number) and phonenumbers.is_valid_number(number)
+        number is not None
+        and phonenumbers.is_possible_number(number)
+        and phonenumbers.is_valid_number(number)
     )
 
 

@@ -44,9 +44,9 @@ class Shape:
         self.parts = tuple(Part.of(part) for part in parts)
         self.shortest = sum(part.least for part in self.parts)
         self.longest = sum(part.most for part in self.parts)
-        runs = (f"{part.characters}{{{part.least},{part.most}}}" for part in self.parts)
-        #: Means the same to Python's `re` and to pydantic's Rust engine, where `$` is the very end.
-        self.pattern = f"^{''.join(runs)}$"
+        #: For pydantic's Rust engine, where `$` is the very end. Parts are open upwards there (a bounded
+        #: repetition costs it memory for every step) and the length of the whole is capped instead.
+        self.pattern = f"^{''.join(_open_run(part) for part in self.parts)}$"
 
     def first_fault(self, text: str) -> int:
         """The 1-based position of the first character that cannot stand where it stands.
@@ -68,6 +68,11 @@ class Shape:
         return core_schema.str_schema(
             pattern=self.pattern, min_length=self.shortest, max_length=self.longest, strict=True
         )
+
+
+def _open_run(part: Part) -> str:
+    most = part.most if part.most == part.least else ""
+    return f"{part.characters}{{{part.least},{most}}}"
 
 
 def _beginning_of(parts: Sequence[Part]) -> str:

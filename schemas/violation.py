@@ -21,4 +21,4 @@ class Violation:
     #: RFC 6901 pointer inside the application (or the batch header); empty for the whole of it.
     pointer: str = ""
     #: Values for the text's placeholders: positions, limits, field names. Never personal data.
-    params: Mapping[str, str | int] = field(default=_NO_PARAMS)
+    params: Mapping[str, str | int] = field(default_factory=lambda: _NO_PARAMS)

@@ -49,7 +49,7 @@ def _mission(facts: BatchFacts, look_up: Lookup) -> str | None:
     mission = look_up("mission", facts.mission)
     if mission is None:
         return "mission_unknown"
-    return None if mission["status"] == "active" else "mission_closed"
+    return None if mission["status"] == "open" else "mission_closed"
 
 
 def _package(facts: BatchFacts, look_up: Lookup) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file. Sequences are tuples; a repeated key keeps its first value."""
+    """One file: its data, as written, and the place of each key and value.
+
+    Sequences are tuples; a repeated key keeps its first value.
+    """
 
     file: str
     data: Any = None
@@ -62,38 +66,61 @@ class Document:
                 return None
         return data
 
+    def moved_up(self, dropped: Loc) -> Document:
+        """The places as they are once the item at `dropped` is gone from its sequence."""
+        if not dropped or not isinstance(dropped[-1], int):
+            return self
+        keys = {_moved(loc, dropped): place for loc, place in self.keys.items() if not _in(loc, dropped)}
+        values = {_moved(loc, dropped): place for loc, place in self.values.items() if not _in(loc, dropped)}
+        return Document(self.file, self.data, keys, values)
+
+
+def _in(loc: Loc, part: Loc) -> bool:
+    return loc[: len(part)] == part
+
+
+def _moved(loc: Loc, dropped: Loc) -> Loc:
+    *before, index = dropped
+    depth = len(before)
+    step = loc[depth] if len(loc) > depth and list(loc[:depth]) == before else None
+    if isinstance(step, int) and isinstance(index, int) and step > index:
+        return (*before, step - 1, *loc[depth + 1 :])
+    return loc
+
 
 def read(path: Path) -> tuple[Document, list[Fault]]:
     """Read one file. What cannot be read is told by the faults; `data` is then None."""
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
-        if len(raw) > _MAX_BYTES:
-            return _unreadable(path, f"is larger than {_MAX_BYTES} bytes")
-        node = YAML(typ="safe", pure=True).compose(raw.decode())
-    except OSError as error:
-        return _unreadable(path, f"cannot be read: {error.strerror}")
-    except UnicodeDecodeError:
-        return _unreadable(path, "is not UTF-8")
-    except RecursionError:
-        return _unreadable(path, "is nested too deep")
-    except MarkedYAMLError as error:
-        return Document(str(path)), [_syntax_fault(path, error)]
-    except YAMLError:
-        return _unreadable(path, "holds characters that YAML does not allow")
+        node = YAML(typ="safe", pure=True).compose(_text(path))
+    except (OSError, UnicodeDecodeError, RecursionError, YAMLError) as error:
+        return Document(str(path)), [_unreadable(path, error)]
     if node is None:
-        return _unreadable(path, "is empty")
+        return Document(str(path)), [Fault(str(path), 1, 1, "is empty")]
     return _Walk(str(path)).document(node)
 
 
-def _unreadable(path: Path, text: str) -> tuple[Document, list[Fault]]:
-    return Document(str(path)), [Fault(str(path), 1, 1, text)]
+def _text(path: Path) -> str:
+    with path.open("rb") as stream:
+        raw = stream.read(_MAX_BYTES + 1)
+    if len(raw) > _MAX_BYTES:
+        raise OSError(errno.EFBIG, f"is larger than {_MAX_BYTES} bytes")
+    return raw.decode()
 
 
-def _syntax_fault(path: Path, error: MarkedYAMLError) -> Fault:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    return Fault(str(path), line, column, f"not YAML: {error.problem or error.context}")
+def _unreadable(path: Path, error: Exception) -> Fault:
+    match error:
+        case MarkedYAMLError():
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            return Fault(str(path), line, column, f"not YAML: {error.problem or error.context}")
+        case OSError():
+            return Fault(str(path), 1, 1, f"cannot be read: {error.strerror}")
+        case UnicodeDecodeError():
+            return Fault(str(path), 1, 1, "is not UTF-8")
+        case RecursionError():
+            return Fault(str(path), 1, 1, "is nested too deep")
+        case _:
+            return Fault(str(path), 1, 1, "holds characters that YAML does not allow")
 
 
 class _Walk:

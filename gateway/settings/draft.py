@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.settings.document import Document, Fault, Loc
 from gateway.settings.model import (
-    Confidentiality,
+    ConfidentialityPolicy,
     Controls,
     Destination,
     Gateway,
@@ -29,7 +29,7 @@ class Draft:
     parties: tuple[Party, ...] = ()
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     routes: Routes | None = None
-    confidentiality: Confidentiality | None = None
+    confidentiality: ConfidentialityPolicy | None = None
     controls: Controls | None = None
     reference: Reference | None = None
 

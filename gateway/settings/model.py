@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -19,17 +19,16 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 LongSeconds = Annotated[float, Field(gt=0, le=90 * 86_400, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 #: An id that may become a metric label and part of a path.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Version = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-FieldPath = Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*\Z", max_length=120)]
+FieldPath = Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$", max_length=120)]
 #: No user, password, query or fragment: secrets never stand in a URL of ours.
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*)?\Z", max_length=500)]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{3}\Z")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*)?$", max_length=500)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 #: Relative to the directory of `gateway.yaml`, unless absolute.
 FileName = Annotated[str, Field(min_length=1, max_length=500)]
-#: Confidentiality classes in rising order (see `contracts`: عام، مقيد، سري، سري للغاية).
-CLASSES = ("public", "restricted", "secret", "top_secret")
+#: The values of `schemas.confidentiality.Confidentiality` (عام، مقيد، سري، سري للغاية).
 ClassName = Literal["public", "restricted", "secret", "top_secret"]
 
 
@@ -112,11 +111,11 @@ class Gateway(Part):
     base_url: Url = "http://127.0.0.1:8080"
     #: Relative to the working directory.
     data_directory: Annotated[str, Field(min_length=1, max_length=500)] = "data"
-    database_url: Annotated[str, Field(pattern=r"^(sqlite:///.+|postgresql\+psycopg://.+)\Z")] = Field(
+    database_url: Annotated[str, Field(pattern=r"^(sqlite:///.+|postgresql\+psycopg://.+)$")] = Field(
         default_factory=lambda given: f"sqlite:///{given.get('data_directory', 'data')}/gateway.db"
     )
     #: None: no broker; the outbox is the bus.
-    broker_url: Annotated[str, Field(pattern=r"^(memory://|amqps?://).*\Z")] | None = None
+    broker_url: Annotated[str, Field(pattern=r"^(memory://|amqps?://).*$")] | None = None
     intake: Intake = Intake()
     carrying: Carrying = Carrying()
     tokens: Tokens = Tokens()
@@ -277,7 +276,7 @@ class Grant(Part):
     fields: tuple[FieldPath, ...]
 
 
-class Confidentiality(Part):
+class ConfidentialityPolicy(Part):
     """`confidentiality.yaml`: the need-to-know lists. What is not granted is never sent."""
 
     version: Version
@@ -408,7 +407,7 @@ class Settings(BaseModel):
     parties: tuple[Party, ...]
     destinations: Mapping[str, Destination]
     routes: Routes
-    confidentiality: Confidentiality
+    confidentiality: ConfidentialityPolicy
     controls: Controls
     reference: Reference
     #: Of `gateway.yaml`; files that the configuration names are relative to it.
@@ -429,8 +428,3 @@ class Settings(BaseModel):
         return f"Settings({self.directory})"
 
     __repr__ = __str__
-
-
-def as_raw(part: BaseModel) -> dict[str, Any]:
-    """A part as plain data, as it could stand in a file."""
-    return part.model_dump(mode="python")

@@ -39,19 +39,19 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def validate(model: type[M], document: Document) -> tuple[M | None, list[Fault]]:
-    """The document as a `model`, and all its faults.
+def validate(model: type[M], document: Document) -> tuple[M | None, Document, list[Fault]]:
+    """The document as a `model`, the places of what stands in that model, and all faults.
 
     With faults, the model is what is left after the faulty parts were dropped, so that other files can still
     be checked against it; None if nothing is left.
     """
     if document.data is None:
-        return None, []
+        return None, document, []
     try:
-        return model.model_validate(document.data), []
+        return model.model_validate(document.data), document, []
     except ValidationError as error:
-        errors = _errors(error)
-        return _salvage(model, document.data), list(_faults(model, document, errors))
+        faults = list(_faults(model, document, _errors(error)))
+        return *_salvage(model, document), faults
 
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:
@@ -119,14 +119,17 @@ def _bare(kind: Any) -> Any:
     return kind
 
 
-def _salvage(model: type[M], data: Any) -> M | None:
+def _salvage(model: type[M], document: Document) -> tuple[M | None, Document]:
+    data = document.data
     for _ in range(_ROUNDS):
         try:
-            return model.model_validate(data)
+            return model.model_validate(data), document
         except ValidationError as error:
-            for detail in reversed(_errors(error)):
-                data = _without(data, _culprit(detail, data))
-    return None
+            # Last first, so that dropping one item does not move another that is to be dropped.
+            for culprit in sorted({_culprit(detail, data) for detail in _errors(error)}, reverse=True):
+                data = _without(data, culprit)
+                document = document.moved_up(culprit)
+    return None, document
 
 
 def _culprit(error: ErrorDetails, data: Any) -> Loc:

@@ -1,0 +1,54 @@
+"""The metrics, each named once. Labels come from configuration only: never ids, URLs or fault texts."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_LONG = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 86400)
+
+
+class Metrics:
+    """Counters and histograms of one process, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+
+        self.registry = registry
+        self.received = counter(
+            "gateway_messages_received_total", "Messages read from a party", "party", "kind", "channel"
+        )
+        self.rejected = counter(
+            "gateway_messages_rejected_total", "Messages refused at intake", "party", "kind", "code"
+        )
+        self.completed = counter(
+            "gateway_messages_completed_total", "Messages that reached a final state", "kind", "outcome"
+        )
+        self.attempts = counter(
+            "gateway_delivery_attempts_total", "Calls to a partner", "destination", "operation", "result"
+        )
+        self.retries = counter(
+            "gateway_retries_total", "Calls put off to be made again", "destination", "operation", "reason"
+        )
+        self.inquiries = counter(
+            "gateway_inquiries_total", "Questions after a lost answer", "destination", "operation", "result"
+        )
+        self.parked = counter("gateway_parked_total", "Messages that began to wait", "kind", "reason")
+        self.operator_actions = counter("gateway_operator_actions_total", "What operators did", "action")
+        self.queue_wait = histogram(
+            "gateway_queue_wait_seconds", "From received to first claimed", _LONG, "kind"
+        )
+        self.delivery = histogram(
+            "gateway_delivery_duration_seconds", "One call to a partner", _FAST, "destination", "operation"
+        )
+        self.end_to_end = histogram("gateway_end_to_end_seconds", "From received to final", _LONG, "kind")
+        self.last_success = Gauge(
+            "gateway_last_success_timestamp_seconds",
+            "When a partner last answered a call properly",
+            ("destination",),
+            registry=registry,
+        )

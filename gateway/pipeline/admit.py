@@ -1,0 +1,173 @@
+"""The first half of a message's life: a party's batch, before it gets its answer.
+
+    read → validate → authorise → gate → route → record │ COMMIT = 202
+
+What a crash leaves behind: before the accepting commit, nothing that anybody was told of (the client sends
+again under the same key, and the abandoned remains are discarded); after it, the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from gateway.errors import Conflict, Refused
+from gateway.ledger.port import AlreadyAccepted, BatchOpening, BeingReceived, Opened
+from gateway.ledger.vault import DataKey, Place
+from gateway.message import BatchFacts, BatchId, new_id
+from gateway.observe.log import log
+from gateway.pipeline.authorise import authorise
+from gateway.pipeline.engine import Engine
+from gateway.pipeline.intake import OpenIntake, Receipt, Submission, Tally
+from gateway.pipeline.read import BodyReader, Pause
+from gateway.pipeline.record import KIND, accept, intake_until, kept_rejection, record_lines
+from gateway.pipeline.validate import (
+    person_key,
+    refuse_repeated,
+    rules_of,
+    validate_header,
+    validate_line,
+)
+from gateway.ports import ReadHeader, ReadItem, ReadLine
+
+_NO_FACTS = BatchFacts(batch_reference="", licensee="", agent="", mission="", season=0)
+
+
+async def admit(submission: Submission, engine: Engine) -> Receipt:
+    """Take a batch in, line by line; the receipt is true once this returns.
+
+    Raises `Refused` when the batch as a whole can't be taken (nothing is recorded then), `Conflict` for a
+    key that is being received or was used for another body, `Unavailable` when the ledger can't write.
+    """
+    if submission.dry_run:
+        return await _receive(submission, None, "", None, engine)
+    batch_id, token = BatchId(new_id()), new_id()
+    key = engine.vault.new_data_key(batch_id)
+    match await _open(submission, batch_id, token, key, engine):
+        case BeingReceived(retry_after_s):
+            raise Conflict("batch_in_progress", retry_after_s=retry_after_s)
+        case AlreadyAccepted() as first:
+            return await _first_answer(submission, first, engine)
+        case Opened():
+            pass
+    try:
+        return await _receive(submission, batch_id, token, key, engine)
+    except BaseException:
+        await engine.ledger.abandon_batch(batch_id, token)
+        raise
+
+
+async def _open(
+    submission: Submission, batch_id: BatchId, token: str, key: DataKey, engine: Engine
+) -> Opened | AlreadyAccepted | BeingReceived:
+    opening = BatchOpening(
+        batch_id=batch_id,
+        party=submission.party,
+        idempotency_key=submission.idempotency_key,
+        intake_token=token,
+        intake_until=intake_until(engine),
+        mode=submission.mode,
+        data_key=key.wrapped,
+        now=engine.now(),
+    )
+    return await engine.ledger.begin_batch(opening)
+
+
+async def _receive(
+    submission: Submission, batch_id: BatchId | None, token: str, key: DataKey | None, engine: Engine
+) -> Receipt:
+    body = BodyReader(submission, engine.settings.gateway.intake)
+    rules = rules_of(engine.settings, engine.clock.today())
+    tally = Tally()
+    intake = OpenIntake(submission, batch_id, token, key, _NO_FACTS)
+    pause = Pause()
+    async for chunk in _chunks(body.items(), engine.settings.gateway.intake.chunk_lines):
+        if isinstance(chunk, ReadHeader):
+            facts = validate_header(chunk)
+            await authorise(submission.party, facts, engine)
+            intake = OpenIntake(submission, batch_id, token, key, facts)
+            continue
+        if intake.facts is _NO_FACTS:
+            raise Refused("header_missing", status=422)
+        lines = []
+        for line in chunk:
+            checked = validate_line(line, rules)
+            person = person_key(checked, intake.facts.season, engine.vault)
+            checked = refuse_repeated(checked, person, tally)
+            lines.append((checked, None if checked.violations else person))
+            await pause.if_due()
+        await record_lines(lines, intake, tally, engine)
+    return await _answer(intake, tally, await body.digest(), engine)
+
+
+async def _chunks(items: AsyncIterator[ReadItem], size: int) -> AsyncIterator[ReadHeader | list[ReadLine]]:
+    """The header by itself, then the lines, `size` at a time."""
+    chunk: list[ReadLine] = []
+    async for item in items:
+        if isinstance(item, ReadHeader):
+            yield item
+            continue
+        chunk.append(item)
+        if len(chunk) >= size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def _answer(intake: OpenIntake, tally: Tally, digest: bytes, engine: Engine) -> Receipt:
+    if tally.lines == 0:
+        raise Refused("batch_empty", status=422)
+    if intake.submission.mode == "all_or_nothing" and tally.rejected:
+        raise AllOrNothing(tally)
+    if intake.batch_id is not None:
+        await accept(intake, tally, digest, engine)
+    _measure(intake, tally, engine)
+    return Receipt(
+        batch_id=intake.batch_id,
+        counts=tally.counts(),
+        rejected=tuple(tally.named),
+        more_rejected=tally.rejected > len(tally.named),
+        dry_run=intake.submission.dry_run,
+    )
+
+
+class AllOrNothing(Refused):
+    """`mode=all_or_nothing`, and some line is wrong: nothing was recorded. `rejected` names the lines."""
+
+    def __init__(self, tally: Tally) -> None:
+        super().__init__("all_or_nothing_rejected", status=422)
+        self.rejected = tuple(tally.named)
+
+
+async def _first_answer(submission: Submission, first: AlreadyAccepted, engine: Engine) -> Receipt:
+    """The same key again: the same answer for the same body, a conflict for another."""
+    digest = await BodyReader(submission, engine.settings.gateway.intake).digest()
+    if digest != first.payload_sha:
+        raise Conflict("idempotency_key_reused")
+    key = engine.vault.data_key(first.batch_id, first.data_key)
+    place = Place(submission.party, first.batch_id, "receipt", 1)
+    kept = engine.vault.open(key, first.sealed_receipt, place=place)
+    return Receipt(
+        batch_id=first.batch_id,
+        counts=kept["counts"],
+        rejected=tuple(kept_rejection(value) for value in kept["rejected"]),
+        more_rejected=kept["more_rejected"],
+        replayed=True,
+    )
+
+
+def _measure(intake: OpenIntake, tally: Tally, engine: Engine) -> None:
+    party = intake.submission.party
+    if intake.batch_id is None:
+        return
+    engine.metrics.received.labels(party, KIND, "http").inc(tally.lines)
+    for code, count in tally.codes.items():
+        engine.metrics.rejected.labels(party, KIND, code).inc(count)
+    log.info(
+        "batch_accepted",
+        action="accept_batch",
+        batch_id=intake.batch_id,
+        party=party,
+        lines=tally.lines,
+        count=tally.rejected,
+    )

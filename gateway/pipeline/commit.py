@@ -1,0 +1,92 @@
+"""Commit: before a call that must not be repeated, its intent is durable, under the fencing token.
+
+The same transaction records what the stage before came to, and looks at the gate again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.ledger.port import Applied, AttemptRecord, CancelAsked, GateClosed, Intent, Move
+from gateway.message import Micros
+from gateway.observe.crash import crash_point
+from gateway.pipeline.decide import Cancel, Decision, Wait
+from gateway.pipeline.engine import Engine
+from gateway.pipeline.journey import Journey
+from gateway.pipeline.prepare import PreparedStep
+from gateway.states import State
+
+#: How soon a message held by the gate is looked at again by itself. A changed record wakes it at once.
+_LOOK_AGAIN_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The intent is durable (or none was needed). Nothing may be sent after `send_by_boottime_s`."""
+
+    journey: Journey
+    send_by_boottime_s: float
+
+
+async def commit(journey: Journey, steps: tuple[PreparedStep, ...], engine: Engine) -> Committed | Decision:
+    """Record the intent of the stage's step that is not repeatable, if it has one."""
+    deadline_s = max(engine.destination(step.operation).deadline_s for step in steps)
+    # Read before the commit: a process frozen from here on wakes too late to send.
+    send_by = engine.clock.boottime_s() + deadline_s
+    once_only = next((step for step in steps if not step.operation.repeatable), None)
+    if once_only is None:
+        return Committed(journey, send_by)
+    crash_point("before_intent")
+    move = _intent_move(journey, once_only, engine)
+    match await engine.ledger.apply(move):
+        case GateClosed(code):
+            return Wait(State.HELD, Micros(move.now + _LOOK_AGAIN_S * 1_000_000), code)
+        case CancelAsked():
+            return Cancel()
+        case Applied():
+            crash_point("after_intent")
+            return Committed(_committed(journey, move), send_by)
+
+
+def _intent_move(journey: Journey, step: PreparedStep, engine: Engine) -> Move:
+    now = engine.now()
+    deadline_us = round(engine.destination(step.operation).deadline_s * 1_000_000)
+    # Sent within one deadline from now, and on its way for at most another.
+    send_by = Micros(now + 2 * deadline_us)
+    lease_us = round(engine.settings.gateway.carrying.lease_s * 1_000_000)
+    opened = AttemptRecord(
+        step=step.operation.name,
+        action=step.exchange.action,
+        kind="call",
+        repeatable=False,
+        started_at=now,
+        send_by=send_by,
+        outcome="open",
+        policy=engine.need_to_know.version,
+    )
+    return Move(
+        message=journey.message,
+        to=journey.message.state,
+        now=now,
+        action="intent",
+        actor="worker",
+        progress=journey.sealed(engine.vault),
+        attempts=(*journey.unsaved, opened),
+        intent=Intent(
+            step.operation.name, step.operation.destination, step.context.request_reference, send_by
+        ),
+        lease_until=Micros(now + lease_us),
+    )
+
+
+def _committed(journey: Journey, move: Move) -> Journey:
+    """The journey whose message is as the ledger now holds it."""
+    if move.intent is None or move.progress is None:
+        return journey
+    message = replace(
+        journey.message,
+        open_step=move.intent.step,
+        send_by=move.intent.send_by,
+        progress_revision=move.progress.revision,
+    )
+    return replace(journey, message=message, unsaved=())

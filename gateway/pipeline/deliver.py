@@ -1,0 +1,125 @@
+"""Deliver: one attempt a step, all steps of the stage at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+from gateway.errors import Unavailable, Uncertain
+from gateway.ledger.port import AttemptRecord
+from gateway.message import (
+    Absent,
+    Answered,
+    AttemptEnd,
+    Contested,
+    Declined,
+    Deferred,
+    Micros,
+    NotDone,
+    StillProcessing,
+    Unknown,
+)
+from gateway.observe.crash import crash_point
+from gateway.observe.log import log
+from gateway.pipeline.absorb import absorb
+from gateway.pipeline.commit import Committed
+from gateway.pipeline.engine import Engine
+from gateway.pipeline.journey import Journey
+from gateway.pipeline.prepare import PreparedStep
+
+#: How an attempt's end is called in the attempts table and in metrics.
+RESULTS: dict[type, str] = {
+    Answered: "ok",
+    Declined: "refused",
+    Contested: "contested",
+    Deferred: "deferred",
+    NotDone: "unavailable",
+    Unknown: "unknown",
+    Absent: "absent",
+    StillProcessing: "processing",
+}
+
+
+async def deliver(committed: Committed, steps: tuple[PreparedStep, ...], engine: Engine) -> Journey:
+    """The journey with each step's answer absorbed and its attempt noted for the next commit."""
+    journey = committed.journey
+    tried = await asyncio.gather(*(attempt(step, committed.send_by_boottime_s, engine) for step in steps))
+    crash_point("after_call")
+    for step, (record, end) in zip(steps, tried, strict=True):
+        journey = absorb(journey, step.operation, end, engine)
+        journey = replace(journey, unsaved=(*journey.unsaved, record))
+    return journey
+
+
+async def attempt(
+    step: PreparedStep, send_by_boottime_s: float, engine: Engine, kind: str = "call"
+) -> tuple[AttemptRecord, AttemptEnd]:
+    """One call or inquiry: never raises for what a partner does."""
+    operation = step.operation
+    started, clock = engine.now(), time.perf_counter()
+    end = await _exchange(step, send_by_boottime_s, engine)
+    duration_s = time.perf_counter() - clock
+    finished = engine.now()
+    _measure(step, end, duration_s, kind, engine)
+    record = AttemptRecord(
+        step=operation.name,
+        action=step.exchange.action,
+        kind=kind,
+        repeatable=operation.repeatable,
+        started_at=started,
+        # The answer is here, so nothing of this attempt can be sent any more.
+        send_by=Micros(finished),
+        finished_at=finished,
+        outcome=RESULTS[type(end)],
+        code=_shown_code(end),
+        policy=engine.need_to_know.version,
+    )
+    return record, end
+
+
+async def _exchange(step: PreparedStep, send_by_boottime_s: float, engine: Engine) -> AttemptEnd:
+    partner = engine.partners[step.operation.destination]
+    try:
+        values = await partner.send(step.request, send_by_boottime_s=send_by_boottime_s)
+        return step.exchange.reply(values, step.context)
+    except Unavailable as error:
+        return NotDone(error.code)
+    except Uncertain as error:
+        return Unknown(error.code)
+    except Exception:  # whatever it was, the request may have been acted on
+        log.exception("attempt_failed", action="attempt_failed", operation=step.operation.name)
+        return Unknown("reply_unreadable")
+
+
+def _shown_code(end: AttemptEnd) -> str | None:
+    """A partner's refusal may be secret: only the public code is kept in clear."""
+    match end:
+        case Declined(_, public_code):
+            return public_code
+        case Deferred(reason, _):
+            return reason
+        case Contested(code) | NotDone(code) | Unknown(code):
+            return code
+        case _:
+            return None
+
+
+def _measure(step: PreparedStep, end: AttemptEnd, duration_s: float, kind: str, engine: Engine) -> None:
+    labels = (step.operation.destination, step.operation.name)
+    result = RESULTS[type(end)]
+    counter = engine.metrics.attempts if kind == "call" else engine.metrics.inquiries
+    counter.labels(*labels, result).inc()
+    engine.metrics.delivery.labels(*labels).observe(duration_s)
+    if not isinstance(end, NotDone | Unknown):
+        engine.metrics.last_success.labels(step.operation.destination).set_to_current_time()
+    else:
+        log.info(
+            "attempt",
+            action=f"{kind}_{result}",
+            message_id=step.context.message_id,
+            destination=labels[0],
+            operation=labels[1],
+            code=end.code,
+            duration_s=round(duration_s, 4),
+        )

@@ -1,0 +1,57 @@
+"""What the steps of the pipeline work with. Put together once, in the composition root."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.clock import micros
+from gateway.ledger.port import Ledger
+from gateway.ledger.vault import Vault
+from gateway.message import Micros, Operation
+from gateway.observe.metrics import Metrics
+from gateway.policies.confidentiality import NeedToKnow
+from gateway.ports import Clock, Partner, WorkHints
+from gateway.settings import Destination, Settings
+
+Stages = tuple[tuple[Operation, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The gateway's parts, as the pipeline sees them. Immutable: a new configuration is a new engine."""
+
+    settings: Settings
+    ledger: Ledger
+    vault: Vault
+    clock: Clock
+    hints: WorkHints
+    metrics: Metrics
+    need_to_know: NeedToKnow
+    #: By operation name.
+    operations: Mapping[str, Operation]
+    #: By destination name.
+    partners: Mapping[str, Partner]
+    random: random.Random = field(default_factory=random.Random)
+
+    def now(self) -> Micros:
+        """System time as the ledger keeps it."""
+        return micros(self.clock.now())
+
+    def stages(self, kind: str) -> Stages:
+        """The itinerary of a kind of message."""
+        route = self.settings.routes.itineraries[kind]
+        return tuple(tuple(self.operations[name] for name in stage) for stage in route.stages)
+
+    def destination(self, operation: Operation) -> Destination:
+        """How the operation's partner is reached, and what it can be relied on for."""
+        return self.settings.destinations[operation.destination]
+
+    def versions(self) -> str:
+        """The versions of everything that decides, for the record."""
+        settings = self.settings
+        return (
+            f"schema=1;itinerary={settings.routes.version};policy={settings.confidentiality.version};"
+            f"controls={settings.controls.version};reference={settings.reference.version}"
+        )

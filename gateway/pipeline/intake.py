@@ -1,0 +1,105 @@
+"""What passes between the steps of admission."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gateway.ledger.vault import DataKey
+from gateway.message import BatchFacts, BatchId, PartyId
+from gateway.ports import BatchReader
+from schemas.violation import Violation
+
+Mode = Literal["lines", "all_or_nothing"]
+
+#: How many rejected lines a receipt names. All of them are there by page.
+MAX_NAMED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A batch as a party submits it. `body` is decoded and arrives while it is read."""
+
+    party: PartyId
+    idempotency_key: str
+    media_type: str
+    mode: Mode
+    dry_run: bool
+    reader: BatchReader
+    body: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A line that can't be taken, with everything that is wrong with it."""
+
+    line: int
+    row: int | None
+    reference: str | None
+    violations: tuple[Violation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a center gets back for a batch."""
+
+    batch_id: BatchId | None
+    counts: Mapping[str, int]
+    rejected: tuple[Rejection, ...]
+    more_rejected: bool = False
+    replayed: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLine:
+    """One line after validation: `body` is canonical, or there are `violations`."""
+
+    line: int
+    row: int | None
+    reference: str | None
+    #: The canonical application, or the line as it was sent when it is rejected (None: unreadable).
+    body: Mapping[str, Any] | None
+    violations: tuple[Violation, ...] = ()
+    person: tuple[str, str, str] | None = None
+    arrival_date: str | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a receipt counts, while lines pass. The only thing of admission that changes in place."""
+
+    lines: int = 0
+    rejected: int = 0
+    #: Rejected lines by the first code of each.
+    codes: Counter[str] = field(default_factory=Counter)
+    named: list[Rejection] = field(default_factory=list)
+    references: set[str] = field(default_factory=set)
+    persons: set[bytes] = field(default_factory=set)
+
+    def add(self, line: CheckedLine) -> None:
+        self.lines += 1
+        if not line.violations:
+            return
+        self.rejected += 1
+        self.codes[line.violations[0].code] += 1
+        if len(self.named) < MAX_NAMED:
+            self.named.append(Rejection(line.line, line.row, line.reference, line.violations))
+
+    def counts(self) -> dict[str, int]:
+        """Lines by the state that a center sees first."""
+        counts = {"accepted": self.lines - self.rejected, "rejected": self.rejected}
+        return {"total": self.lines, **{state: n for state, n in counts.items() if n}}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntake:
+    """A batch being received under our intake lease (`batch_id` None: a dry run records nothing)."""
+
+    submission: Submission
+    batch_id: BatchId | None
+    token: str
+    key: DataKey | None
+    facts: BatchFacts

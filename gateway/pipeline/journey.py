@@ -1,0 +1,129 @@
+"""A message under way: what was claimed, opened, with what each of its steps has come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from gateway.ledger.port import AttemptRecord, Claimed, MessageRow, Progress
+from gateway.ledger.vault import DataKey, Place, Vault
+from gateway.message import Body, CallContext, Micros, Operation
+from gateway.pipeline.engine import Engine, Stages
+
+
+class StepStatus(StrEnum):
+    """What a step has come to so far."""
+
+    NEW = "new"
+    DONE = "done"
+    DECLINED = "declined"
+    DEFERRED = "deferred"
+    RETRY = "retry"
+    CONTESTED = "contested"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """One step of an itinerary, as it is kept (sealed) between claims."""
+
+    status: StepStatus = StepStatus.NEW
+    attempts: int = 0
+    first_at: Micros | None = None
+    not_before: Micros | None = None
+    #: The partner's code. May be secret: it never leaves the sealed column.
+    code: str | None = None
+    #: The code that the center is shown.
+    public_code: str | None = None
+    #: The partner's reference for a follow-up call.
+    reference: str | None = None
+    result: Mapping[str, Any] | None = None
+    valid_until: Micros | None = None
+
+    def finished(self, now: Micros) -> bool:
+        """True when the step has a result that is still good."""
+        return self.status is StepStatus.DONE and (self.valid_until is None or self.valid_until > now)
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """Immutable: each step of the pipeline returns the next one."""
+
+    message: Claimed
+    key: DataKey
+    body: Body
+    stages: Stages
+    steps: Mapping[str, StepState]
+    #: Finished attempts that no commit has recorded yet.
+    unsaved: tuple[AttemptRecord, ...] = ()
+
+    def step(self, operation: Operation) -> StepState:
+        return self.steps.get(operation.name, StepState())
+
+    def operations(self) -> tuple[Operation, ...]:
+        return tuple(operation for stage in self.stages for operation in stage)
+
+    def context(self, operation: Operation) -> CallContext:
+        """What the operation's converters may know beside the projection."""
+        return CallContext(
+            message_id=self.message.id,
+            request_reference=request_reference(self.message.id, operation),
+            batch=self.message.facts,
+            partner_reference=self.step(operation).reference,
+            earlier=self.body.get("earlier", {}),
+        )
+
+    def with_step(self, operation: Operation, state: StepState) -> Journey:
+        return replace(self, steps={**self.steps, operation.name: state})
+
+    def sealed(self, vault: Vault) -> Progress:
+        """The steps, sealed for the next revision of their column."""
+        return seal_steps(vault, self.key, self.message, self.steps)
+
+
+def request_reference(message_id: str, operation: Operation) -> str:
+    """The same in every repetition and inquiry, so that the partner can recognise it."""
+    return f"{message_id}/{operation.name.rpartition('.')[2]}"
+
+
+def begin(message: Claimed, engine: Engine) -> Journey:
+    """Open a claimed message. Raises `vault.Unsealable` when its ciphertext was damaged."""
+    key = engine.vault.data_key(message.id, message.data_key)
+    body = engine.vault.open(key, message.sealed_payload, place=payload_place(message))
+    return Journey(message, key, body, engine.stages(message.kind), open_steps(engine.vault, key, message))
+
+
+def payload_place(message: Claimed | MessageRow) -> Place:
+    return Place(message.party, message.id, "payload", 1)
+
+
+def progress_place(message: Claimed | MessageRow, revision: int) -> Place:
+    return Place(message.party, message.id, "progress", revision)
+
+
+def open_progress(vault: Vault, key: DataKey, message: Claimed | MessageRow) -> Mapping[str, Any]:
+    """What is kept of a message beside its payload: `steps`, or the `violations` of a rejected line."""
+    if message.sealed_progress is None:
+        return {}
+    return vault.open(key, message.sealed_progress, place=progress_place(message, message.progress_revision))
+
+
+def open_steps(vault: Vault, key: DataKey, message: Claimed | MessageRow) -> Mapping[str, StepState]:
+    kept = open_progress(vault, key, message).get("steps", {})
+    return {
+        name: StepState(**{**fields, "status": StepStatus(fields["status"])}) for name, fields in kept.items()
+    }
+
+
+def seal_steps(
+    vault: Vault, key: DataKey, message: Claimed | MessageRow, steps: Mapping[str, StepState]
+) -> Progress:
+    revision = message.progress_revision + 1
+    value = {"steps": {name: _kept(state) for name, state in steps.items()}}
+    return Progress(vault.seal(key, value, place=progress_place(message, revision)), revision)
+
+
+def _kept(state: StepState) -> dict[str, Any]:
+    return {name: value for name, value in asdict(state).items() if value is not None}

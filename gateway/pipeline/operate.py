@@ -1,0 +1,292 @@
+"""What parties and operators ask to be done: cancel, confirm, retry, resolve; and the operators' views.
+
+Operators see identities, states, times and codes. What a message says of a person they do not see here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gateway.clock import moment
+from gateway.errors import Conflict, Refused
+from gateway.ledger.port import AttemptRecord, AuditRow, MessageFilter, MessageRow, Progress, Resolution
+from gateway.ledger.vault import Place
+from gateway.message import BatchId, MessageId, PartyId
+from gateway.pipeline import report
+from gateway.pipeline.cancellation import ISSUANCE, cancellation_of_row
+from gateway.pipeline.engine import Engine
+from gateway.pipeline.journey import StepState, StepStatus, open_steps, seal_steps
+from gateway.states import FINAL, Outcome, State
+
+_VISA_NUMBER = re.compile(r"[0-9]{10}")
+
+# --- parties ---------------------------------------------------------------------------------------------
+
+
+async def cancel_application(party: PartyId, message_id: MessageId, engine: Engine) -> dict[str, Any]:
+    """Cancel at once, or mark the wish; an issued visa gets a `visa.cancellation` of its own."""
+    await report.own_message(party, message_id, engine)
+    row = await _cancel(message_id, party, engine)
+    return {**report.result(row, engine), "cancel_requested": row.cancel_requested_at is not None}
+
+
+async def _cancel(message_id: MessageId, actor: str, engine: Engine) -> MessageRow:
+    row = await engine.ledger.cancel(message_id, actor=actor, now=engine.now())
+    if row.outcome is Outcome.ISSUED and row.state is State.COMPLETED:
+        key = engine.vault.data_key(row.id, row.data_key)
+        await engine.ledger.add_message(cancellation_of_row(row, key, engine), actor=actor)
+    engine.hints.notify()
+    return row
+
+
+async def cancel_batch(party: PartyId, batch_id: BatchId, engine: Engine) -> dict[str, Any]:
+    """Cancel every line that can still be cancelled; says how many were asked."""
+    await report.own_batch(party, batch_id, engine)
+    asked = 0
+    after = 0
+    while rows := await engine.ledger.lines(batch_id, after_line=after, limit=500):
+        after = rows[-1].line or 0
+        for row in rows:
+            asked += await _cancelled(row, party, engine)
+    return {**await report.batch_status(party, batch_id, engine), "cancellations": asked}
+
+
+async def _cancelled(row: MessageRow, actor: str, engine: Engine) -> bool:
+    if row.state in FINAL and row.outcome is not Outcome.ISSUED:
+        return False
+    try:
+        await _cancel(row.id, actor, engine)
+    except Conflict:
+        return False
+    return True
+
+
+async def confirm_batch(party: PartyId, batch_id: BatchId, engine: Engine) -> dict[str, Any]:
+    """The center has its results. Raises `Conflict("batch_not_completed")` before the last line is settled."""
+    row = await report.own_batch(party, batch_id, engine)
+    if row.state != "completed":
+        raise Conflict("batch_not_completed")
+    await engine.ledger.confirm_batch(batch_id, now=engine.now())
+    return await report.batch_status(party, batch_id, engine)
+
+
+# --- operators' views ------------------------------------------------------------------------------------------
+
+
+async def list_messages(wanted: MessageFilter, after: str, limit: int, engine: Engine) -> dict[str, Any]:
+    """Messages that fit the filter, by id (the order in which they came)."""
+    rows = await engine.ledger.messages(wanted, after_id=after, limit=limit)
+    return {
+        "messages": [_summary(row) for row in rows],
+        "next": rows[-1].id if len(rows) == limit else None,
+    }
+
+
+async def _message(message_id: MessageId, engine: Engine) -> MessageRow:
+    row = await engine.ledger.message(message_id)
+    if row is None:
+        raise Refused("not_found", status=404)
+    return row
+
+
+def _summary(row: MessageRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "party": row.party,
+        "licensee": row.facts.licensee,
+        "agent": row.facts.agent,
+        "mission": row.facts.mission,
+        "batch_id": row.batch_id,
+        "line": row.line,
+        "state": row.state.value,
+        "outcome": row.outcome.value if row.outcome else None,
+        "code": row.code,
+        "claims": row.attempts,
+        "next_at": _time(row.next_at),
+        "received_at": _time(row.received_at),
+        "updated_at": _time(row.updated_at),
+        "completed_at": _time(row.completed_at),
+    }
+
+
+async def show(message_id: MessageId, engine: Engine) -> dict[str, Any]:
+    """One message's timeline: every move and every attempt, nothing personal."""
+    row = await _message(message_id, engine)
+    moves = [_move(entry) for entry in await engine.ledger.audit(message_id)]
+    attempts = [_attempt(record) for record in await engine.ledger.attempts(message_id)]
+    first = {"at": _time(row.received_at), "what": "received", "actor": row.party}
+    proposed = await engine.ledger.resolution(message_id)
+    return {
+        **_summary(row),
+        "deadline_at": _time(row.deadline_at),
+        "cancel_requested_at": _time(row.cancel_requested_at),
+        "open_step": row.open_step,
+        "send_by": _time(row.send_by),
+        "lease_until": _time(row.lease_until),
+        "parent_id": row.parent_id,
+        "versions": row.versions,
+        "why": _why(row),
+        "steps": _steps(row, engine),
+        "timeline": [first, *sorted([*moves, *attempts], key=lambda entry: str(entry["at"]))],
+        "proposed": _proposed(proposed),
+    }
+
+
+def _move(entry: AuditRow) -> dict[str, Any]:
+    return {
+        "at": _time(entry.at),
+        "what": entry.action,
+        "from": entry.from_state,
+        "to": entry.to_state,
+        "actor": entry.actor,
+        "code": entry.code,
+    }
+
+
+def _attempt(record: AttemptRecord) -> dict[str, Any]:
+    finished = record.finished_at
+    return {
+        "at": _time(record.started_at),
+        "what": record.kind,
+        "step": record.step,
+        "action": record.action,
+        "outcome": record.outcome,
+        "code": record.code,
+        "duration_s": None if finished is None else round((finished - record.started_at) / 1_000_000, 4),
+        "policy": record.policy,
+    }
+
+
+def _steps(row: MessageRow, engine: Engine) -> dict[str, Any]:
+    if row.outcome is Outcome.REJECTED:
+        return {}
+    steps = open_steps(engine.vault, engine.vault.data_key(row.id, row.data_key), row)
+    return {
+        name: {
+            "status": state.status.value,
+            "attempts": state.attempts,
+            "not_before": _time(state.not_before),
+            "code": state.public_code or (state.code if state.status is not StepStatus.DECLINED else None),
+        }
+        for name, state in steps.items()
+    }
+
+
+def _proposed(resolution: Resolution | None) -> dict[str, Any] | None:
+    if resolution is None:
+        return None
+    return {
+        "decision": resolution.decision,
+        "by": resolution.proposed_by,
+        "at": _time(resolution.proposed_at),
+        "reason": resolution.reason,
+    }
+
+
+async def why(message_id: MessageId, engine: Engine) -> dict[str, Any]:
+    """One line: what the message waits for."""
+    return {"id": message_id, "why": _why(await _message(message_id, engine))}
+
+
+def _why(row: MessageRow) -> str:  # one sentence a state
+    due = _time(row.next_at)
+    sentences = {
+        State.ACCEPTED: "recorded; its batch is being released line by line",
+        State.READY: f"ready; a worker takes it at {due}"
+        + (", after a failed attempt" if row.attempts else ""),
+        State.CARRIED: f"being carried; the worker's lease ends at {_time(row.lease_until)}",
+        State.HELD: f"held ({row.code}); looked at again at {due}",
+        State.AWAITING: f"the partner answers later ({row.code}); asked again at {due}",
+        State.UNCERTAIN: f"the answer to {row.open_step} was lost; the partner is asked at {due}",
+        State.INQUIRING: f"the partner is being asked what became of {row.open_step}",
+        State.UNDER_REVIEW: f"a person must decide ({row.code}): resolve it, or retry to ask once more",
+        State.COMPLETED: f"nothing: it ended as {row.outcome}" + (f" ({row.code})" if row.code else ""),
+        State.CANCELLED: "nothing: it was cancelled",
+        State.EXPIRED: "nothing: its travel date passed while it waited",
+    }
+    wish = "; a cancellation was asked for" if row.cancel_requested_at and row.state not in FINAL else ""
+    return sentences[row.state] + wish
+
+
+# --- operators' actions -------------------------------------------------------------------------------------------
+
+
+async def retry(message_id: MessageId, operator: str, reason: str, engine: Engine) -> dict[str, Any]:
+    """Due now. An uncertain or reviewed message is only inquired about, never sent again by this."""
+    await _message(message_id, engine)
+    row = await engine.ledger.hurry(message_id, actor=operator, reason=reason, now=engine.now())
+    engine.hints.notify()
+    engine.metrics.operator_actions.labels("retry").inc()
+    return _summary(row)
+
+
+async def cancel(message_id: MessageId, operator: str, reason: str, engine: Engine) -> dict[str, Any]:
+    """As the center's own cancellation, in an operator's name."""
+    await _message(message_id, engine)
+    row = await _cancel(message_id, f"{operator}: {reason}", engine)
+    engine.metrics.operator_actions.labels("cancel").inc()
+    return _summary(row)
+
+
+async def propose_resolution(
+    message_id: MessageId,
+    operator: str,
+    decision: str,
+    visa_number: str | None,
+    reason: str,
+    engine: Engine,
+) -> dict[str, Any]:
+    """Put forward how a review ends: `issued` (with its number), `refused` or `send_again`."""
+    row = await _message(message_id, engine)
+    if decision not in ("issued", "refused", "send_again"):
+        raise Refused("invalid_decision", status=400)
+    sealed = None
+    if decision == "issued":
+        if visa_number is None or not _VISA_NUMBER.fullmatch(visa_number):
+            raise Refused("invalid_visa_number", status=400)
+        key = engine.vault.data_key(row.id, row.data_key)
+        sealed = engine.vault.seal(key, {"visa_number": visa_number}, place=_resolution_place(row))
+    await engine.ledger.propose(
+        Resolution(message_id, decision, sealed, reason, proposed_by=operator, proposed_at=engine.now())
+    )
+    engine.metrics.operator_actions.labels("propose_resolution").inc()
+    return await show(message_id, engine)
+
+
+def _resolution_place(row: MessageRow) -> Place:
+    return Place(row.party, row.id, "resolution", 1)
+
+
+async def confirm_resolution(message_id: MessageId, operator: str, engine: Engine) -> dict[str, Any]:
+    """A second operator confirms, and the review ends."""
+    await _message(message_id, engine)
+
+    def settle(row: MessageRow, resolution: Resolution) -> Progress | None:
+        return _resolved_steps(row, resolution, engine)
+
+    row = await engine.ledger.confirm_resolution(
+        message_id, operator=operator, now=engine.now(), settle=settle
+    )
+    engine.hints.notify()
+    engine.metrics.operator_actions.labels("confirm_resolution").inc()
+    if row.state in FINAL:
+        engine.metrics.completed.labels(row.kind, row.outcome or row.state).inc()
+    return await show(message_id, engine)
+
+
+def _resolved_steps(row: MessageRow, resolution: Resolution, engine: Engine) -> Progress | None:
+    """The issuing step as the operators decided it."""
+    key = engine.vault.data_key(row.id, row.data_key)
+    steps = dict(open_steps(engine.vault, key, row))
+    if resolution.decision == "issued" and resolution.sealed_visa is not None:
+        visa = engine.vault.open(key, resolution.sealed_visa, place=_resolution_place(row))
+        steps[ISSUANCE] = StepState(status=StepStatus.DONE, result=visa)
+    elif resolution.decision == "send_again":
+        steps = {name: state for name, state in steps.items() if state.status is StepStatus.DONE}
+    return seal_steps(engine.vault, key, row, steps)
+
+
+def _time(value: int | None) -> str | None:
+    return None if value is None else moment(value).isoformat(timespec="milliseconds")

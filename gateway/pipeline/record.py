@@ -1,0 +1,171 @@
+"""Record: lines become messages in the ledger, sealed; one commit accepts the batch whole.
+
+The answer to the center (202) is given after that commit, never before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from gateway.clock import RIYADH, micros
+from gateway.ledger.port import Acceptance, NewMessage
+from gateway.ledger.vault import DataKey, Place, Vault
+from gateway.message import MessageId, Micros, PartyId, new_id
+from gateway.observe.crash import crash_point
+from gateway.pipeline.engine import Engine
+from gateway.pipeline.intake import CheckedLine, OpenIntake, Rejection, Tally
+from gateway.states import Outcome, State
+from schemas.violation import Violation
+
+KIND = "visa.application"
+
+
+def new_message(line: CheckedLine, person: bytes | None, intake: OpenIntake, engine: Engine) -> NewMessage:
+    """A line as it is recorded: accepted, or completed at once when it is rejected."""
+    id = MessageId(new_id())
+    party = intake.submission.party
+    key = engine.vault.new_data_key(id)
+    payload = engine.vault.seal(key, line.body or {}, place=Place(party, id, "payload", 1))
+    message = NewMessage(
+        id=id,
+        kind=KIND,
+        party=party,
+        facts=intake.facts,
+        reference=line.reference or "",
+        lane=intake.batch_id or "",
+        state=State.ACCEPTED,
+        received_at=engine.now(),
+        data_key=key.wrapped,
+        sealed_payload=payload,
+        versions=engine.versions(),
+        batch_id=intake.batch_id,
+        line=line.line,
+        deadline_at=_deadline(line.arrival_date),
+        person_key=person,
+    )
+    if not line.violations:
+        return message
+    return as_rejected(message, line, party, key, engine.vault)
+
+
+def as_rejected(
+    message: NewMessage, line: CheckedLine, party: PartyId, key: DataKey, vault: Vault
+) -> NewMessage:
+    """The same message, ended: what is wrong with it is sealed beside its payload."""
+    kept = {"row": line.row, "violations": [_kept(violation) for violation in line.violations]}
+    return replace(
+        message,
+        state=State.COMPLETED,
+        outcome=Outcome.REJECTED,
+        code=line.violations[0].code,
+        sealed_progress=vault.seal(key, kept, place=Place(party, message.id, "progress", 1)),
+    )
+
+
+def _kept(violation: Violation) -> dict[str, Any]:
+    return {"code": violation.code, "pointer": violation.pointer, "params": dict(violation.params)}
+
+
+def _deadline(arrival_date: str | None) -> Micros | None:
+    """The end of the travel day in Riyadh: waiting longer would be of no use."""
+    if arrival_date is None:
+        return None
+    end = date.fromisoformat(arrival_date) + timedelta(days=1)
+    return micros(datetime.combine(end, time(), RIYADH))
+
+
+async def record_lines(
+    lines: list[tuple[CheckedLine, bytes | None]], intake: OpenIntake, tally: Tally, engine: Engine
+) -> None:
+    """Add lines to the batch being received. A person with a live application elsewhere is a duplicate."""
+    if intake.batch_id is None:
+        await _check_only(lines, tally, engine)
+        return
+    messages = {}
+    for line, person in lines:
+        message = new_message(line, person, intake, engine)
+        messages[message.id] = (message, line)
+
+    def duplicate(message: NewMessage) -> NewMessage:
+        line = _duplicate(messages[message.id][1])
+        key = engine.vault.data_key(message.id, message.data_key)
+        return as_rejected(message, line, intake.submission.party, key, engine.vault)
+
+    recorded = await engine.ledger.add_lines(
+        intake.batch_id,
+        intake.token,
+        [message for message, _ in messages.values()],
+        duplicate,
+        intake_until=intake_until(engine),
+    )
+    for message in recorded:
+        line = messages[message.id][1]
+        tally.add(_duplicate(line) if message.outcome and not line.violations else line)
+
+
+async def _check_only(lines: list[tuple[CheckedLine, bytes | None]], tally: Tally, engine: Engine) -> None:
+    taken = await engine.ledger.holders([person for _, person in lines if person is not None])
+    for line, person in lines:
+        tally.add(_duplicate(line) if person in taken and not line.violations else line)
+
+
+def _duplicate(line: CheckedLine) -> CheckedLine:
+    """Says that there is another live application, never whose."""
+    return replace(line, violations=(Violation("duplicate_application", "/passport/number"),))
+
+
+def intake_until(engine: Engine) -> Micros:
+    """The end of an intake lease renewed now."""
+    return Micros(engine.now() + round(engine.settings.gateway.intake.lease_s * 1_000_000))
+
+
+async def accept(intake: OpenIntake, tally: Tally, digest: bytes, engine: Engine) -> None:
+    """The commit behind the 202."""
+    if intake.batch_id is None or intake.key is None:
+        raise AssertionError("a dry run is not accepted")
+    crash_point("before_accept_commit")
+    await engine.ledger.accept_batch(
+        Acceptance(
+            batch_id=intake.batch_id,
+            intake_token=intake.token,
+            facts=intake.facts,
+            payload_sha=digest,
+            lines=tally.lines,
+            sealed_receipt=seal_receipt(tally, intake, engine.vault),
+            now=engine.now(),
+        )
+    )
+    crash_point("after_accept_commit")
+    engine.hints.notify()
+
+
+def seal_receipt(tally: Tally, intake: OpenIntake, vault: Vault) -> bytes:
+    """The first answer, so that a repetition gets it again."""
+    if intake.key is None or intake.batch_id is None:
+        raise AssertionError("a dry run leaves no receipt")
+    value = {
+        "counts": tally.counts(),
+        "more_rejected": tally.rejected > len(tally.named),
+        "rejected": [
+            {
+                "line": named.line,
+                "row": named.row,
+                "reference": named.reference,
+                "violations": [_kept(violation) for violation in named.violations],
+            }
+            for named in tally.named
+        ],
+    }
+    place = Place(intake.submission.party, intake.batch_id, "receipt", 1)
+    return vault.seal(intake.key, value, place=place)
+
+
+def kept_rejection(value: dict[str, Any]) -> Rejection:
+    """The inverse of what `seal_receipt` keeps of a rejected line."""
+    return Rejection(value["line"], value["row"], value["reference"], kept_violations(value["violations"]))
+
+
+def kept_violations(values: list[dict[str, Any]]) -> tuple[Violation, ...]:
+    return tuple(Violation(value["code"], value["pointer"], value["params"]) for value in values)

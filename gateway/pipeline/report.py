@@ -1,0 +1,170 @@
+"""What a center is told of its own batches: status, pages, results. Reduced by the need-to-know policy.
+
+Another party's id answers exactly as an absent one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from gateway.clock import moment
+from gateway.errors import Refused
+from gateway.ledger.port import BatchRow, MessageRow
+from gateway.message import BatchId, MessageId, PartyId
+from gateway.pipeline.cancellation import ISSUANCE
+from gateway.pipeline.engine import Engine
+from gateway.pipeline.journey import open_progress, payload_place
+from gateway.pipeline.record import kept_violations
+from gateway.states import Outcome, PublicState
+from schemas import catalogue
+
+_PAGE = 500
+MAX_LIMIT = 1000
+
+
+async def batch_status(party: PartyId, batch_id: BatchId, engine: Engine) -> dict[str, Any]:
+    """State, counts by state, times and revision. Raises `Refused("not_found")`."""
+    return _status(await own_batch(party, batch_id, engine))
+
+
+async def own_batch(party: PartyId, batch_id: BatchId, engine: Engine) -> BatchRow:
+    """The batch, if it is this party's and was accepted."""
+    row = await engine.ledger.batch(batch_id)
+    if row is None or row.party != party:
+        raise Refused("not_found", status=404)
+    return row
+
+
+async def own_message(party: PartyId, message_id: MessageId, engine: Engine) -> MessageRow:
+    """The message, if it is this party's."""
+    row = await engine.ledger.message(message_id)
+    if row is None or row.party != party:
+        raise Refused("not_found", status=404)
+    return row
+
+
+def _status(row: BatchRow) -> dict[str, Any]:
+    return {
+        "batch_id": row.id,
+        "batch_reference": row.facts.batch_reference or None,
+        "state": row.state,
+        "revision": row.revision,
+        "counts": {"total": row.lines, **dict(sorted(row.counts.items()))},
+        "received_at": _time(row.created_at),
+        "accepted_at": _time(row.accepted_at),
+        "completed_at": _time(row.completed_at),
+        "confirmed_at": _time(row.confirmed_at),
+    }
+
+
+async def page(
+    party: PartyId,
+    batch_id: BatchId,
+    engine: Engine,
+    *,
+    state: PublicState | None,
+    cursor: str | None,
+    limit: int,
+) -> dict[str, Any]:
+    """Lines in order. `cursor` is what the page before gave; raises `Refused("invalid_cursor", 400)`."""
+    await own_batch(party, batch_id, engine)
+    limit = max(1, min(limit, MAX_LIMIT))
+    rows = await engine.ledger.lines(batch_id, after_line=_after(cursor), limit=limit, state=state)
+    more = len(rows) == limit
+    return {
+        "applications": [result(row, engine) for row in rows],
+        "next_cursor": str(rows[-1].line) if more else None,
+    }
+
+
+def _after(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
+        raise Refused("invalid_cursor", status=400)
+    return int(cursor)
+
+
+async def results(party: PartyId, batch_id: BatchId, engine: Engine) -> AsyncIterator[dict[str, Any]]:
+    """Every line's result, in order."""
+    await own_batch(party, batch_id, engine)
+    async for row in _rows(batch_id, engine):
+        yield result(row, engine)
+
+
+async def rejected(party: PartyId, batch_id: BatchId, engine: Engine) -> AsyncIterator[dict[str, Any]]:
+    """The rejected lines as they were submitted (`application`), ready to mend, with what is wrong."""
+    await own_batch(party, batch_id, engine)
+    async for row in _rows(batch_id, engine, PublicState.REJECTED):
+        key = engine.vault.data_key(row.id, row.data_key)
+        body = engine.vault.open(key, row.sealed_payload, place=payload_place(row))
+        shown = result(row, engine)
+        yield {"line": row.line, "errors": shown["errors"], "application": body}
+
+
+async def _rows(
+    batch_id: BatchId, engine: Engine, state: PublicState | None = None
+) -> AsyncIterator[MessageRow]:
+    after = 0
+    while rows := await engine.ledger.lines(batch_id, after_line=after, limit=_PAGE, state=state):
+        for row in rows:
+            yield row
+        after = rows[-1].line or 0
+
+
+async def application(party: PartyId, message_id: MessageId, engine: Engine) -> dict[str, Any]:
+    """One message's state, as its center sees it."""
+    return result(await own_message(party, message_id, engine), engine)
+
+
+def result(row: MessageRow, engine: Engine) -> dict[str, Any]:
+    """One line's result, reduced to what a center may have."""
+    progress = open_progress(engine.vault, engine.vault.data_key(row.id, row.data_key), row)
+    full = {
+        "line": row.line,
+        "reference": row.reference or None,
+        "application_id": row.id,
+        "state": row.public_state.value,
+        "visa": _visa(row, progress),
+        "reason": _reason(row),
+        "expected_at": _time(row.next_at) if row.public_state is PublicState.WAITING else None,
+        "errors": _errors(progress),
+        "updated_at": _time(row.updated_at),
+    }
+    return engine.need_to_know.result(full)
+
+
+def _visa(row: MessageRow, progress: Mapping[str, Any]) -> dict[str, Any] | None:
+    issued = progress.get("steps", {}).get(ISSUANCE, {}).get("result")
+    if row.outcome is not Outcome.ISSUED or not issued:
+        return None
+    return {
+        "number": issued["visa_number"],
+        "valid_from": issued.get("valid_from"),
+        "valid_until": issued.get("valid_until"),
+        "stay_until": issued.get("stay_until"),
+    }
+
+
+def _reason(row: MessageRow) -> str | None:
+    """Why a line waits or was refused. A review's own code is for operators."""
+    shown = (PublicState.WAITING, PublicState.REFUSED, PublicState.EXPIRED)
+    return row.code if row.public_state in shown else None
+
+
+def _errors(progress: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "code": violation.code,
+            "pointer": violation.pointer,
+            "detail": catalogue.text(violation.code, "en", violation.params),
+            "detail_ar": catalogue.text(violation.code, "ar", violation.params),
+        }
+        for violation in kept_violations(progress.get("violations", []))
+    ]
+
+
+def _time(value: int | None) -> str | None:
+    """RFC 3339 with offset, to the millisecond."""
+    return None if value is None else moment(value).isoformat(timespec="milliseconds")

@@ -1,0 +1,155 @@
+"""Settle: one commit writes what the message came to, and all that goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from gateway.errors import Conflict, LeaseLost
+from gateway.ledger.port import AttemptRecord, Move, OutboxEntry
+from gateway.message import Micros
+from gateway.observe.crash import crash_point
+from gateway.observe.log import log
+from gateway.pipeline.cancellation import cancellation_of
+from gateway.pipeline.decide import Cancel, Decision, Deliver, Doubt, Issue, Refuse, Review, Wait
+from gateway.pipeline.engine import Engine
+from gateway.pipeline.journey import Journey
+from gateway.states import FINAL, Outcome, State
+
+
+async def settle(journey: Journey, decision: Decision, engine: Engine) -> None:
+    """Bring the message to rest. A worker that lost its lease leaves its answer as evidence instead."""
+    move = resting_move(journey, decision, engine)
+    crash_point("before_settle")
+    try:
+        applied = await engine.ledger.apply(move)
+    except LeaseLost:
+        await _keep_late_answers(journey, engine)
+        return
+    crash_point("after_settle")
+    measure(move, engine)
+    if getattr(applied, "cancel_requested", False):
+        await _heed_cancellation(move, engine)
+
+
+def resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
+    """The move with which a decision ends a carry or an inquiry."""
+    now = engine.now()
+    rest = Move(
+        message=journey.message,
+        to=State.COMPLETED,
+        now=now,
+        action="settle",
+        actor="worker",
+        progress=journey.sealed(engine.vault),
+        attempts=journey.unsaved,
+        intent_ends=None if journey.message.open_step is None else "free",
+    )
+    match decision:
+        case Issue():
+            return _issued(rest, journey, engine)
+        case Refuse(public_code):
+            return replace(
+                rest, action="refuse", outcome=Outcome.REFUSED, code=public_code, outbox=_result(journey)
+            )
+        case Doubt():
+            return _doubt(rest, journey)
+        case Review(code):
+            return replace(
+                rest,
+                to=State.UNDER_REVIEW,
+                action="review",
+                code=code,
+                intent_ends=None,
+                outbox=_result(journey),
+            )
+        case Cancel():
+            return replace(
+                rest, to=State.CANCELLED, action="cancel", code="cancelled", outbox=_result(journey)
+            )
+        case Wait(to, until, reason):
+            return replace(rest, to=to, action="wait", next_at=until, code=reason)
+        case Deliver():
+            raise AssertionError("a message with steps due does not rest")
+        case _:
+            assert_never(decision)
+
+
+def _issued(rest: Move, journey: Journey, engine: Engine) -> Move:
+    ends = None if rest.intent_ends is None else "done"
+    if journey.message.parent_id is not None:
+        return replace(rest, action="done", outcome=Outcome.DONE, intent_ends=ends, parent_to=State.CANCELLED)
+    return replace(
+        rest,
+        action="issue",
+        outcome=Outcome.ISSUED,
+        intent_ends=ends,
+        outbox=_result(journey),
+        cancellation=lambda: cancellation_of(journey, engine),
+    )
+
+
+def _doubt(rest: Move, journey: Journey) -> Move:
+    """Uncertain: asked about at once, and the clock of absence starts when nothing can be sent any more."""
+    last = journey.unsaved[-1] if journey.unsaved else None
+    return replace(
+        rest,
+        to=State.UNCERTAIN,
+        action="uncertain",
+        next_at=rest.now,
+        intent_ends=None,
+        send_by=last.send_by if last else rest.message.send_by,
+    )
+
+
+def _result(journey: Journey) -> tuple[OutboxEntry, ...]:
+    if journey.message.parent_id is not None:
+        return ()
+    return (OutboxEntry(journey.message.party, "visa.result"),)
+
+
+async def _keep_late_answers(journey: Journey, engine: Engine) -> None:
+    for record in journey.unsaved:
+        if record.repeatable:
+            continue
+        late: AttemptRecord = replace(record, outcome=f"late_{record.outcome}")
+        await engine.ledger.keep_late_answer(journey.message, late, now=engine.now())
+    log.warning("lease_lost", action="lease_lost", message_id=journey.message.id)
+
+
+async def _heed_cancellation(move: Move, engine: Engine) -> None:
+    """Somebody asked for a cancellation while the message was carried, and it rests without an effect."""
+    if move.to not in (State.READY, State.HELD, State.AWAITING):
+        return
+    try:
+        await engine.ledger.cancel(move.message.id, actor="worker", now=engine.now())
+    except Conflict:
+        log.info("cancel_overtaken", action="cancel_overtaken", message_id=move.message.id)
+
+
+def measure(move: Move, engine: Engine) -> None:
+    """Metrics and the one log line of a state move."""
+    message, metrics = move.message, engine.metrics
+    log.info(
+        "moved",
+        action=move.action,
+        message_id=message.id,
+        state=move.to,
+        outcome=move.outcome,
+        code=move.code,
+    )
+    if move.to in FINAL:
+        outcome = move.outcome or move.to
+        metrics.completed.labels(message.kind, outcome).inc()
+        metrics.end_to_end.labels(message.kind).observe(_seconds(message.received_at, move.now))
+    elif move.to in (State.HELD, State.AWAITING, State.UNDER_REVIEW):
+        metrics.parked.labels(message.kind, move.code or move.to).inc()
+    elif move.to is State.READY:
+        for record in move.attempts:
+            if record.outcome in ("unavailable", "unknown"):
+                destination = engine.operations[record.step].destination
+                metrics.retries.labels(destination, record.step, record.outcome).inc()
+
+
+def _seconds(since: Micros, now: Micros) -> float:
+    return max(0.0, (now - since) / 1_000_000)

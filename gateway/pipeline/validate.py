@@ -1,0 +1,97 @@
+"""Validate: the schema and the rules of a line, all its faults at once, and duplicates inside the batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.errors import Refused
+from gateway.ledger.vault import Vault
+from gateway.message import BatchFacts
+from gateway.pipeline.intake import CheckedLine, Tally
+from gateway.ports import ReadHeader, ReadLine
+from gateway.settings import Settings
+from schemas.application import canonical, person_fields
+from schemas.rules import ApplicationRules, MahramRule, check_application, check_header
+from schemas.violation import Violation
+
+
+def rules_of(settings: Settings, today: Any) -> ApplicationRules:
+    """The limits of the control set in force, for lines received on `today`."""
+    controls = settings.controls
+    mahram = controls.mahram
+    return ApplicationRules(
+        today=today,
+        passport_validity_months=controls.passport_validity_months,
+        specimen_issuers_allowed=controls.specimen_issuers_allowed,
+        mahram_rule=MahramRule(frozenset({mahram.sex}), mahram.below_age) if mahram.required else None,
+        max_stay_days=controls.max_stay_days,
+    )
+
+
+def validate_header(header: ReadHeader) -> BatchFacts:
+    """The batch's own facts. Raises `Refused` with every violation of the header."""
+    checked = check_header(header.fields)
+    if isinstance(checked, tuple):
+        raise Refused("header_invalid", violations=checked, status=422)
+    return BatchFacts(
+        batch_reference=checked.batch_reference,
+        licensee=checked.licensee_id,
+        agent=checked.agent_id,
+        mission=checked.mission_id,
+        season=checked.season,
+        package=checked.package_id,
+        group_number=checked.group_number,
+    )
+
+
+def validate_line(line: ReadLine, rules: ApplicationRules) -> CheckedLine:
+    """The line in canonical form, or with its violations."""
+    if line.violation is not None or line.fields is None:
+        found = line.violation or Violation("invalid_format")
+        return CheckedLine(line.line, line.row, _reference(line.fields), line.fields, (found,))
+    checked = check_application(line.fields, rules)
+    if isinstance(checked, tuple):
+        return CheckedLine(line.line, line.row, _reference(line.fields), line.fields, checked)
+    return CheckedLine(
+        line.line,
+        line.row,
+        checked.reference,
+        canonical(checked),
+        person=person_fields(checked),
+        arrival_date=checked.travel.arrival_date,
+    )
+
+
+def _reference(fields: Any) -> str | None:
+    """The line's own reference, when it has one that can be shown."""
+    reference = fields.get("reference") if isinstance(fields, dict) else None
+    shown = isinstance(reference, str) and 0 < len(reference) <= 64 and reference.isprintable()
+    return reference if shown else None
+
+
+def person_key(line: CheckedLine, season: int, vault: Vault) -> bytes | None:
+    """The blind index of the person a line is for: passport, issuing state, visa type and season."""
+    return None if line.person is None else vault.blind_index(season, *line.person)
+
+
+def refuse_repeated(line: CheckedLine, person: bytes | None, tally: Tally) -> CheckedLine:
+    """The line, rejected if its reference or its person stands in the batch already."""
+    if line.violations:
+        return line
+    found: list[Violation] = []
+    if line.reference in tally.references:
+        found.append(Violation("duplicate_in_batch", "/reference"))
+    if person in tally.persons:
+        found.append(Violation("duplicate_in_batch", "/passport/number"))
+    if found:
+        return rejected(line, *found)
+    if line.reference is not None:
+        tally.references.add(line.reference)
+    if person is not None:
+        tally.persons.add(person)
+    return line
+
+
+def rejected(line: CheckedLine, *violations: Violation) -> CheckedLine:
+    """The line with violations found after its own validation."""
+    return CheckedLine(line.line, line.row, line.reference, line.body, tuple(violations))

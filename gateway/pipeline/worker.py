@@ -1,0 +1,160 @@
+"""The worker: claims what is due, carries it, and sweeps up what crashes and clocks leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from dataclasses import replace
+
+from gateway.errors import GatewayError, LeaseLost, Unavailable
+from gateway.ledger.port import Claimed, Move
+from gateway.ledger.vault import Unsealable
+from gateway.message import Micros
+from gateway.observe.crash import crash_point
+from gateway.observe.log import log
+from gateway.pipeline.carry import carry
+from gateway.pipeline.engine import Engine
+from gateway.pipeline.inquire import inquire
+from gateway.states import State
+
+
+class Hints:
+    """Wake-up inside one process (`ports.WorkHints`)."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def notify(self, count: int = 1) -> None:
+        if count:
+            self._event.set()
+
+    async def wait(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._event.clear()
+
+
+class Worker:
+    """Many messages in flight in one event loop. `run` ends after `drain`, when all of them rest."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._carried: set[asyncio.Task[None]] = set()
+        self._draining = asyncio.Event()
+
+    def use(self, engine: Engine) -> None:
+        """Carry what is claimed from now on with another configuration."""
+        self._engine = engine
+
+    def drain(self) -> None:
+        """Claim nothing more."""
+        self._draining.set()
+        self._engine.hints.notify()
+
+    async def run(self) -> None:
+        """Claim, carry and sweep until drained."""
+        sweeper = asyncio.create_task(self._sweep_for_ever())
+        try:
+            while not self._draining.is_set():
+                await self._claim_once()
+        finally:
+            if self._carried:
+                await asyncio.wait(self._carried)
+            sweeper.cancel()
+            await asyncio.gather(sweeper, return_exceptions=True)
+
+    async def _claim_once(self) -> None:
+        carrying = self._engine.settings.gateway.carrying
+        room = carrying.in_flight - len(self._carried)
+        if room < min(carrying.claim_size, carrying.in_flight) // 2 + 1:
+            await asyncio.wait(self._carried, return_when=asyncio.FIRST_COMPLETED)
+            return
+        claimed = await self._claim(min(room, carrying.claim_size))
+        if not claimed:
+            await self._engine.hints.wait(carrying.sweep_interval_s)
+
+    async def _claim(self, limit: int) -> int:
+        engine = self._engine
+        now = engine.now()
+        lease_until = Micros(now + round(engine.settings.gateway.carrying.lease_s * 1_000_000))
+        try:
+            claimed = await engine.ledger.claim(self._name, limit, now=now, lease_until=lease_until)
+        except Unavailable as error:
+            log.error("claim_failed", action="claim_failed", code=error.code)
+            await asyncio.sleep(engine.settings.gateway.carrying.sweep_interval_s)
+            return 0
+        if claimed:
+            crash_point("after_claim")
+        for message in claimed:
+            self._begin(message)
+        return len(claimed)
+
+    def _begin(self, message: Claimed) -> None:
+        if message.attempts == 1:
+            wait_s = max(0.0, (self._engine.now() - message.received_at) / 1_000_000)
+            self._engine.metrics.queue_wait.labels(message.kind).observe(wait_s)
+        task = asyncio.create_task(self._carry_one(message, self._engine))
+        self._carried.add(task)
+        task.add_done_callback(self._carried.discard)
+
+    async def _carry_one(self, message: Claimed, engine: Engine) -> None:
+        step = carry if message.state is State.CARRIED else inquire
+        try:
+            await step(message, engine)
+        except Unavailable as error:  # the ledger can't write: the lease will end
+            log.error("carry_stopped", action="carry_stopped", message_id=message.id, code=error.code)
+        except Exception as error:  # one message's fault must not become another's
+            log.exception("carry_failed", action="carry_failed", message_id=message.id)
+            await self._set_aside(message, error, engine)
+
+    async def _set_aside(self, message: Claimed, error: Exception, engine: Engine) -> None:
+        """A message that can't be carried goes to a person; an open call of it to the inquiry first."""
+        code = error.code if isinstance(error, GatewayError) else "internal_error"
+        try:
+            row = await engine.ledger.message(message.id)
+            in_doubt = row is not None and row.open_step is not None and message.state is State.CARRIED
+            now = engine.now()
+            await engine.ledger.apply(
+                Move(
+                    message=replace(message, open_step=row.open_step, send_by=row.send_by)
+                    if row
+                    else message,
+                    to=State.UNCERTAIN if in_doubt else State.UNDER_REVIEW,
+                    now=now,
+                    action="set_aside",
+                    actor="worker",
+                    code=None if in_doubt and not isinstance(error, Unsealable) else code,
+                    next_at=now if in_doubt else None,
+                )
+            )
+        except (LeaseLost, Unavailable):
+            log.warning("set_aside_failed", action="set_aside_failed", message_id=message.id)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            engine = self._engine
+            carrying = engine.settings.gateway.carrying
+            try:
+                swept = await engine.ledger.sweep(now=engine.now(), release=carrying.release_chunk)
+            except Unavailable as error:
+                log.error("sweep_failed", action="sweep_failed", code=error.code)
+            else:
+                engine.hints.notify(int(swept.anything_due))
+                _tell(swept.leases_ended, swept.expired, swept.abandoned_batches)
+            await asyncio.sleep(carrying.sweep_interval_s)
+
+
+def _tell(leases_ended: int, expired: int, abandoned: int) -> None:
+    for action, count in (
+        ("leases_ended", leases_ended),
+        ("expired", expired),
+        ("abandoned_batches_discarded", abandoned),
+    ):
+        if count:
+            log.info("swept", action=action, count=count)

@@ -1,0 +1,110 @@
+"""Need to know: of each message, a destination gets the fields that are granted to it, and nothing else.
+
+The lists are compiled once. What reaches a converter is a flat `Projection` of granted paths, built by
+looking up those paths; nothing is ever removed from a message, so nothing can be forgotten in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from gateway.message import Body, Projection
+from gateway.settings import ConfidentialityPolicy
+
+_SERVICE_CENTER: Final = "service_center"
+
+#: (path, its steps), for each granted field.
+_Paths = tuple[tuple[str, tuple[str, ...]], ...]
+#: Field name to the tree inside it; None for a leaf.
+_Tree = Mapping[str, "_Tree | None"]
+
+
+class NeedToKnow:
+    """The need-to-know lists of one version of the policy. Immutable; safe from any thread."""
+
+    def __init__(self, policy: ConfidentialityPolicy) -> None:
+        #: Recorded with each disclosure.
+        self.version = policy.version
+        self._granted = {
+            (destination, operation): grant.fields
+            for destination, operations in policy.grants.items()
+            for operation, grant in operations.items()
+        }
+        self._purposes = {
+            (destination, operation): grant.purpose
+            for destination, operations in policy.grants.items()
+            for operation, grant in operations.items()
+        }
+        self._paths = {key: _compiled(fields) for key, fields in self._granted.items()}
+        self._results = {kind: _tree(fields) for kind, fields in policy.results.items()}
+
+    def granted(self, destination: str, operation: str) -> tuple[str, ...]:
+        """The granted paths, in the order of the list; none where there is no list."""
+        return self._granted.get((destination, operation), ())
+
+    def purpose(self, destination: str, operation: str) -> str | None:
+        """What the fields are disclosed for, as the list says; None where there is no list."""
+        return self._purposes.get((destination, operation))
+
+    def project(self, operation_name: str, destination: str, body: Body) -> Projection:
+        """What `destination` may see of `body` in this operation: every granted path, None if absent."""
+        paths = self._paths.get((destination, operation_name), ())
+        return Projection({path: _leaf(body, steps) for path, steps in paths})
+
+    def result(self, center_result: Mapping[str, Any], receiver: str = _SERVICE_CENTER) -> dict[str, Any]:
+        """The part of a result that such a receiver may see, in the same shape; a center unless given."""
+        return _pruned(center_result, self._results.get(receiver, {}))
+
+
+def _compiled(fields: Iterable[str]) -> _Paths:
+    return tuple((path, tuple(path.split("."))) for path in fields)
+
+
+def _leaf(body: Any, steps: tuple[str, ...]) -> Any:
+    """The value at `steps`: a scalar or a list of scalars, else None.
+
+    A granted name that turns out to hold a mapping grants nothing inside it.
+    """
+    value = body
+    for step in steps:
+        if not isinstance(value, dict | Mapping):
+            return None
+        value = value.get(step)
+    return None if _holds_fields(value) else value
+
+
+def _holds_fields(value: Any) -> bool:
+    # Almost every value is text: told first, because this runs for each field of each call.
+    if value is None or isinstance(value, str):
+        return False
+    if isinstance(value, Mapping):
+        return True
+    return isinstance(value, Sequence) and any(_holds_fields(item) for item in value)
+
+
+def _tree(fields: Iterable[str]) -> _Tree:
+    """Paths as a tree. A path beside longer ones below it (`visa`, `visa.number`) adds nothing to them."""
+    tree: dict[str, Any] = {}
+    for path in fields:
+        *parents, leaf = path.split(".")
+        branch = tree
+        for parent in parents:
+            branch[parent] = branch.get(parent) or {}
+            branch = branch[parent]
+        branch.setdefault(leaf, None)
+    return tree
+
+
+def _pruned(source: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
+    return {name: _part(source[name], below) for name, below in tree.items() if name in source}
+
+
+def _part(value: Any, tree: _Tree | None) -> Any:
+    if tree is None:
+        return None if _holds_fields(value) else value
+    if isinstance(value, Mapping):
+        return _pruned(value, tree)
+    if isinstance(value, list | tuple):
+        return [_pruned(item, tree) for item in value if isinstance(item, Mapping)]
+    return None

@@ -1,0 +1,170 @@
+"""The configuration against the catalogue of operations that the adapters offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.message import Operation
+from gateway.settings.document import Fault, Loc
+from gateway.settings.draft import Draft
+from gateway.settings.model import Grant
+from gateway.settings.validation import suggestion
+from schemas.confidentiality import Confidentiality
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What these checks look at."""
+
+    draft: Draft
+    operations: Mapping[str, Operation]
+    #: The class of every field that a message can have, by dotted path.
+    classes: Mapping[str, str]
+
+    def routed(self) -> Iterator[tuple[Loc, str]]:
+        """Each place in routes.yaml that names an operation, and the name."""
+        itineraries = self.draft.routes.itineraries if self.draft.routes else {}
+        for kind, route in itineraries.items():
+            for n, stage in enumerate(route.stages):
+                for m, name in enumerate(stage):
+                    yield ("itineraries", kind, "stages", n, m), name
+
+    def granted(self) -> Iterator[tuple[Loc, str, str, Grant]]:
+        """Each need-to-know list: its place, destination, operation, and itself."""
+        grants = self.draft.confidentiality.grants if self.draft.confidentiality else {}
+        for destination, by_operation in grants.items():
+            for operation, grant in by_operation.items():
+                yield ("grants", destination, operation), destination, operation, grant
+
+
+def routes_name_operations(subject: Subject) -> Iterator[Fault]:
+    """A route that names an operation no adapter offers."""
+    for loc, name in subject.routed():
+        if name not in subject.operations:
+            text = f"unknown operation {name!r}{suggestion(name, subject.operations)}"
+            yield subject.draft.fault("routes", loc, text)
+
+
+def routes_reach_destinations(subject: Subject) -> Iterator[Fault]:
+    """A route through a destination that is not configured."""
+    known = subject.draft.ids("destinations", "destinations")
+    for loc, name in subject.routed():
+        operation = subject.operations.get(name)
+        if operation and known is not None and operation.destination not in known:
+            text = f"operation {name!r} goes to {operation.destination!r}, which is not configured"
+            yield subject.draft.fault("routes", loc, text)
+
+
+def stages_fit_the_lease(subject: Subject) -> Iterator[Fault]:
+    """A lease that could end while its worker still waits for a partner."""
+    gateway = subject.draft.gateway
+    longest = max((_deadline(subject, name) for _, name in subject.routed()), default=0.0)
+    if gateway and gateway.carrying.lease_s <= longest:
+        text = f"lease_s must be longer than the longest stage's deadline, {longest:g} s"
+        yield subject.draft.fault("gateway", ("carrying", "lease_s"), text)
+
+
+def _deadline(subject: Subject, name: str) -> float:
+    # Operations of one stage run at the same time: the longest of them is the stage's.
+    operation = subject.operations.get(name)
+    destination = subject.draft.destinations.get(operation.destination) if operation else None
+    return destination.deadline_s if destination else 0.0
+
+
+def inquiries_exist(subject: Subject) -> Iterator[Fault]:
+    """A call that must not be repeated, to a partner said to be askable, without a question to ask."""
+    for loc, name in subject.routed():
+        operation = subject.operations.get(name)
+        if operation is None or operation.repeatable or operation.inquiry:
+            continue
+        destination = subject.draft.destinations.get(operation.destination)
+        if destination and destination.inquiry.enabled:
+            text = f"operation {name!r} must not be repeated and has no inquiry, though inquiry is enabled"
+            yield subject.draft.fault("routes", loc, text)
+
+
+def grants_name_operations(subject: Subject) -> Iterator[Fault]:
+    """A need-to-know list for an operation that is unknown or goes elsewhere."""
+    for loc, destination, name, _ in subject.granted():
+        operation = subject.operations.get(name)
+        if operation is None:
+            text = f"unknown operation {name!r}{suggestion(name, subject.operations)}"
+            yield subject.draft.key_fault("confidentiality", loc, text)
+        elif operation.destination != destination:
+            text = f"operation {name!r} goes to {operation.destination!r}, not to {destination!r}"
+            yield subject.draft.key_fault("confidentiality", loc, text)
+
+
+def grants_cover_needs(subject: Subject) -> Iterator[Fault]:
+    """A need-to-know list without a field that the converter reads: it would fail on every message."""
+    for loc, destination, name, grant in subject.granted():
+        operation = subject.operations.get(name)
+        if operation is None or operation.destination != destination:
+            continue
+        for path in sorted(operation.needs - set(grant.fields)):
+            text = f"operation {name!r} needs field {path!r}, which is not granted"
+            yield subject.draft.fault("confidentiality", (*loc, "fields"), text)
+
+
+def routed_operations_have_grants(subject: Subject) -> Iterator[Fault]:
+    """An operation of a route without any need-to-know list."""
+    document = subject.draft.documents.get("confidentiality")
+    if subject.draft.confidentiality is None or document is None:
+        return
+    for loc, name in subject.routed():
+        operation = subject.operations.get(name)
+        if operation and operation.needs and document.get("grants", operation.destination, name) is None:
+            text = f"operation {name!r} has no need-to-know list under {operation.destination!r}"
+            yield subject.draft.fault("routes", loc, text)
+
+
+def granted_fields_exist(subject: Subject) -> Iterator[Fault]:
+    """A granted field that no message has."""
+    for loc, _, _, grant in subject.granted():
+        for n, path in enumerate(grant.fields):
+            if path not in subject.classes:
+                text = f"unknown field {path!r}{suggestion(path, subject.classes)}"
+                yield subject.draft.fault("confidentiality", (*loc, "fields", n), text)
+
+
+def clearances_suffice(subject: Subject) -> Iterator[Fault]:
+    """A field granted to a destination that is not cleared for its class."""
+    for loc, name, _, grant in subject.granted():
+        destination = subject.draft.destinations.get(name)
+        if destination is None:
+            continue
+        for n, path in enumerate(grant.fields):
+            field_class = Confidentiality(subject.classes.get(path, Confidentiality.PUBLIC))
+            if not Confidentiality(destination.clearance).permits(field_class):
+                text = f"field {path!r} is {field_class}, {name!r} is cleared for {destination.clearance}"
+                yield subject.draft.fault("confidentiality", (*loc, "fields", n), text)
+
+
+Check = Callable[[Subject], Iterator[Fault]]
+CHECKS: tuple[Check, ...] = (
+    routes_name_operations,
+    routes_reach_destinations,
+    stages_fit_the_lease,
+    inquiries_exist,
+    grants_name_operations,
+    grants_cover_needs,
+    routed_operations_have_grants,
+    granted_fields_exist,
+    clearances_suffice,
+)
+
+
+def faults(
+    draft: Draft, operations: Mapping[str, Operation], classes: Mapping[str, str] | None = None
+) -> list[Fault]:
+    """All faults against the catalogue. `classes` are the visa application's unless given."""
+    subject = Subject(draft, operations, _application_classes() if classes is None else classes)
+    return [fault for check in CHECKS for fault in check(subject)]
+
+
+def _application_classes() -> Mapping[str, str]:
+    # Late: a schema as large as the application's is not needed to read settings.
+    from schemas.application import field_classes
+
+    return field_classes()

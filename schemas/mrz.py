@@ -1,0 +1,205 @@
+"""The machine readable zone of a passport: TD3, two lines of 44 characters (ICAO Doc 9303-4, section 4.2).
+
+    line 1   1 `P` · 2 subtype · 3-5 issuer · 6-44 name, `PRIMARY<<SECONDARY`
+    line 2   1-9 number, 10 · 11-13 nationality · 14-19 birth, 20 · 21 sex · 22-27 expiry, 28
+             29-42 optional, 43 · 44 composite over 1-10, 14-20, 22-43
+
+`10`, `20`, `28`, `43` and `44` are check digits: values 0-9, A-Z = 10-35, filler = 0; weights 7, 3, 1; the
+sum modulo 10 (Doc 9303-3, section 4.9).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import cycle, islice
+from operator import mul
+from typing import Final
+
+LINE_LENGTH: Final = 44
+_NAME_LENGTH: Final = 39
+_WEIGHTS: Final = tuple(islice(cycle((7, 3, 1)), LINE_LENGTH))
+_VALUES: Final = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<", bytes([*range(36), 0]))
+_LINE: Final = re.compile(r"[A-Z0-9<]{44}")
+_NOT_A_LETTER: Final = re.compile("[^A-Z]+")
+
+
+class NotAnMrzError(ValueError):
+    """The lines are not 44 characters each of A-Z, 0-9 and the filler `<`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mrz:
+    """The parts of a machine readable zone, without fillers unless said otherwise."""
+
+    document_code: str
+    #: Three characters with their fillers: Germany is `D<<`.
+    issuer: str
+    primary: str
+    secondary: str
+    #: True when the name fills its field to the end, so that some of it may have been cut.
+    name_may_be_cut: bool
+    number: str
+    #: Three characters with their fillers.
+    nationality: str
+    #: YYMMDD; an unknown part is filler.
+    birth: str
+    #: `M`, `F` or `<`.
+    sex: str
+    #: YYMMDD.
+    expiry: str
+    optional: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDigit:
+    """One of the five check digits of line 2."""
+
+    #: `number`, `birth_date`, `expiry_date`, `optional` or `composite`.
+    covers: str
+    #: 1-based position in line 2.
+    position: int
+
+
+_NUMBER_DIGIT: Final = CheckDigit("number", 10)
+_BIRTH_DIGIT: Final = CheckDigit("birth_date", 20)
+_EXPIRY_DIGIT: Final = CheckDigit("expiry_date", 28)
+_OPTIONAL_DIGIT: Final = CheckDigit("optional", 43)
+_COMPOSITE_DIGIT: Final = CheckDigit("composite", 44)
+
+
+def parse(line1: str, line2: str) -> Mrz:
+    """Take the two lines apart. Checks no digit. Raises `NotAnMrzError`."""
+    if not (_LINE.fullmatch(line1) and _LINE.fullmatch(line2)):
+        raise NotAnMrzError("two lines of 44 characters are needed")
+    primary, _, secondary = line1[5:].rstrip("<").partition("<<")
+    return Mrz(
+        document_code=line1[:2].rstrip("<"),
+        issuer=line1[2:5],
+        primary=_words(primary),
+        secondary=_words(secondary),
+        name_may_be_cut=line1[-1] != "<",
+        number=line2[:9].rstrip("<"),
+        nationality=line2[10:13],
+        birth=line2[13:19],
+        sex=line2[20],
+        expiry=line2[21:27],
+        optional=line2[28:42].rstrip("<"),
+    )
+
+
+def check_digit(text: str) -> str:
+    """The check digit over `text`, which holds only A-Z, 0-9 and `<` (at most 44 characters)."""
+    return str(sum(map(mul, text.encode("ascii").translate(_VALUES), _WEIGHTS)) % 10)
+
+
+def wrong_check_digits(line2: str) -> Iterator[CheckDigit]:
+    """Which of the five check digits of a well-formed line 2 do not fit what they cover."""
+    if line2[9] != check_digit(line2[:9]):
+        yield _NUMBER_DIGIT
+    if line2[19] != check_digit(line2[13:19]):
+        yield _BIRTH_DIGIT
+    if line2[27] != check_digit(line2[21:27]):
+        yield _EXPIRY_DIGIT
+    if not _optional_fits(line2):
+        yield _OPTIONAL_DIGIT
+    if line2[43] != check_digit(_composite(line2)):
+        yield _COMPOSITE_DIGIT
+
+
+def _optional_fits(line2: str) -> bool:
+    """Where the optional data is empty the digit may be filler (Doc 9303-4, 4.2.2)."""
+    optional, digit = line2[28:42], line2[42]
+    return digit == check_digit(optional) or (digit == "<" and not optional.strip("<"))
+
+
+def _composite(line2: str) -> str:
+    return line2[:10] + line2[13:20] + line2[21:43]
+
+
+def compose(
+    *,
+    issuing_state: str,
+    family: str,
+    given: str,
+    number: str,
+    nationality: str,
+    birth_date: date,
+    sex: str,
+    expiry_date: date,
+    document_code: str = "P",
+    optional: str = "",
+) -> tuple[str, str]:
+    """Both lines with right check digits, from field values.
+
+    `given` is the whole secondary identifier, so further names follow it after a space. `sex` is M, F or
+    X; states are fields' codes (`DEU` becomes `D<<`). A name that is too long is cut at the end.
+    Raises `NotAnMrzError` when a value does not fit into its place.
+    """
+    name = f"{_in_mrz(family)}<<{_in_mrz(given)}"[:_NAME_LENGTH]
+    line1 = f"{document_code:<<2}{_state(issuing_state)}{name:<<{_NAME_LENGTH}}"
+    number_part = _checked(f"{number:<<9}")
+    birth_part = _checked(f"{birth_date:%y%m%d}")
+    expiry_part = _checked(f"{expiry_date:%y%m%d}")
+    optional_part = f"{optional:<<14}" + (check_digit(f"{optional:<<14}") if optional else "<")
+    sex_part = "<" if sex == "X" else sex
+    line2 = f"{number_part}{_state(nationality)}{birth_part}{sex_part}{expiry_part}{optional_part}"
+    line2 += check_digit(_composite(line2))
+    parse(line1, line2)
+    return line1, line2
+
+
+def _checked(text: str) -> str:
+    return text + check_digit(text)
+
+
+def _state(code: str) -> str:
+    return "D<<" if code == "DEU" else code
+
+
+def _in_mrz(name: str) -> str:
+    """A name as Doc 9303-3, section 4.6 writes it: apostrophes and stops left out, the rest filler."""
+    return _NOT_A_LETTER.sub("<", _without_marks(name)).strip("<")
+
+
+def _words(text: str) -> str:
+    return " ".join(text.replace("<", " ").split())
+
+
+def _without_marks(name: str) -> str:
+    return name.upper().replace("'", "").replace(".", "")
+
+
+def wrong_names(mrz: Mrz, *, given: str, family: str, between: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Which of `family` and `given` the zone contradicts.
+
+    States write differently much of a name into the zone. The secondary identifier may go on with any
+    leading part of `between` (the father's and grandfather's names); a zone without a secondary may hold
+    the only name a person has, which then stands in both fields, or the whole name in a row.
+    """
+    secondaries = [" ".join((given, *between[:count])) for count in range(len(between) + 1)]
+    if not mrz.secondary:
+        wholes = [f"{secondary} {family}" for secondary in secondaries]
+        if mrz.name_may_be_cut or _same(given, family):
+            wholes.append(family)
+        return () if _fits_any(wholes, mrz.primary, mrz) else ("family",)
+    wrong_family = () if _fits_any([family], mrz.primary, mrz) else ("family",)
+    wrong_given = () if _fits_any(secondaries, mrz.secondary, mrz) else ("given",)
+    return wrong_family + wrong_given
+
+
+def _fits_any(names: list[str], zone: str, mrz: Mrz) -> bool:
+    return any(_same(name, zone) or (mrz.name_may_be_cut and _is_cut_of(zone, name)) for name in names)
+
+
+def _same(name: str, zone: str) -> bool:
+    """Spaces, hyphens and marks do not count: issuers differ in them."""
+    return name.upper() == zone or _NOT_A_LETTER.sub("", name.upper()) == _NOT_A_LETTER.sub("", zone)
+
+
+def _is_cut_of(zone: str, name: str) -> bool:
+    """Whether every word of `zone` begins a word of `name`, in order (Doc 9303-4, 4.2.3: truncation)."""
+    words = iter(_NOT_A_LETTER.sub(" ", _without_marks(name)).split())
+    return all(any(word.startswith(part) for word in words) for part in zone.split())
