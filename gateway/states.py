@@ -122,7 +122,7 @@ def check_move(current: State, target: State, outcome: Outcome | None = None) ->
 
 
 def public_state(state: State, outcome: Outcome | None, attempts: int) -> PublicState:
-    """What a center sees of a message in `state`. `attempts` tells a line not yet touched from one under way."""
+    """What a center sees of a message in `state`; `attempts` tells whether it was ever claimed."""
     match state:
         case State.COMPLETED:
             return _COMPLETED[outcome] if outcome else PublicState.REFUSED

@@ -170,7 +170,7 @@ class BatchHeader(_Record):
     package_id: Annotated[PartyReference | None, PUBLIC] = None
     group_number: Annotated[PartyReference | None, PUBLIC] = None
     #: Hijri year, as a number or four digits.
-    season: Annotated[int, BeforeValidator(_season), Field(ge=1343, le=1500), PUBLIC]
+    season: Annotated[int, Field(ge=1343, le=1500), BeforeValidator(_season), PUBLIC]
 
 
 def canonical(application: VisaApplication) -> dict[str, Any]:

@@ -63,11 +63,13 @@ class CheckDigit:
     position: int
 
 
-_NUMBER_DIGIT: Final = CheckDigit("number", 10)
-_BIRTH_DIGIT: Final = CheckDigit("birth_date", 20)
-_EXPIRY_DIGIT: Final = CheckDigit("expiry_date", 28)
-_OPTIONAL_DIGIT: Final = CheckDigit("optional", 43)
-_COMPOSITE_DIGIT: Final = CheckDigit("composite", 44)
+_SIMPLE_DIGITS: Final = (
+    (CheckDigit("number", 10), slice(9)),
+    (CheckDigit("birth_date", 20), slice(13, 19)),
+    (CheckDigit("expiry_date", 28), slice(21, 27)),
+    (CheckDigit("optional", 43), slice(28, 42)),
+)
+_COMPOSITE: Final = CheckDigit("composite", 44)
 
 
 def parse(line1: str, line2: str) -> Mrz:
@@ -92,31 +94,31 @@ def parse(line1: str, line2: str) -> Mrz:
 
 def check_digit(text: str) -> str:
     """The check digit over `text`, which holds only A-Z, 0-9 and `<` (at most 44 characters)."""
-    return str(sum(map(mul, text.encode("ascii").translate(_VALUES), _WEIGHTS)) % 10)
+    return _digit_over(_values(text))
 
 
 def wrong_check_digits(line2: str) -> Iterator[CheckDigit]:
     """Which of the five check digits of a well-formed line 2 do not fit what they cover."""
-    if line2[9] != check_digit(line2[:9]):
-        yield _NUMBER_DIGIT
-    if line2[19] != check_digit(line2[13:19]):
-        yield _BIRTH_DIGIT
-    if line2[27] != check_digit(line2[21:27]):
-        yield _EXPIRY_DIGIT
-    if not _optional_fits(line2):
-        yield _OPTIONAL_DIGIT
-    if line2[43] != check_digit(_composite(line2)):
-        yield _COMPOSITE_DIGIT
+    values = _values(line2)
+    for digit, covered in _SIMPLE_DIGITS:
+        stated = line2[digit.position - 1]
+        if stated != _digit_over(values[covered]) and not _may_be_filler(digit, stated, line2):
+            yield digit
+    if line2[43] != _digit_over(values[:10] + values[13:20] + values[21:43]):
+        yield _COMPOSITE
 
 
-def _optional_fits(line2: str) -> bool:
-    """Where the optional data is empty the digit may be filler (Doc 9303-4, 4.2.2)."""
-    optional, digit = line2[28:42], line2[42]
-    return digit == check_digit(optional) or (digit == "<" and not optional.strip("<"))
+def _values(text: str) -> bytes:
+    return text.encode("ascii").translate(_VALUES)
 
 
-def _composite(line2: str) -> str:
-    return line2[:10] + line2[13:20] + line2[21:43]
+def _digit_over(values: bytes) -> str:
+    return "0123456789"[sum(map(mul, values, _WEIGHTS)) % 10]
+
+
+def _may_be_filler(digit: CheckDigit, stated: str, line2: str) -> bool:
+    """Where the optional data is empty its digit may be filler (Doc 9303-4, section 4.2.2)."""
+    return digit.covers == "optional" and stated == "<" and not line2[28:42].strip("<")
 
 
 def compose(
@@ -146,7 +148,7 @@ def compose(
     optional_part = f"{optional:<<14}" + (check_digit(f"{optional:<<14}") if optional else "<")
     sex_part = "<" if sex == "X" else sex
     line2 = f"{number_part}{_state(nationality)}{birth_part}{sex_part}{expiry_part}{optional_part}"
-    line2 += check_digit(_composite(line2))
+    line2 += check_digit(line2[:10] + line2[13:20] + line2[21:43])
     parse(line1, line2)
     return line1, line2
 
@@ -182,7 +184,7 @@ def wrong_names(mrz: Mrz, *, given: str, family: str, between: tuple[str, ...] =
     secondaries = [" ".join((given, *between[:count])) for count in range(len(between) + 1)]
     if not mrz.secondary:
         wholes = [f"{secondary} {family}" for secondary in secondaries]
-        if mrz.name_may_be_cut or _same(given, family):
+        if mrz.name_may_be_cut or given.upper() == family.upper():
             wholes.append(family)
         return () if _fits_any(wholes, mrz.primary, mrz) else ("family",)
     wrong_family = () if _fits_any([family], mrz.primary, mrz) else ("family",)
@@ -191,12 +193,11 @@ def wrong_names(mrz: Mrz, *, given: str, family: str, between: tuple[str, ...] =
 
 
 def _fits_any(names: list[str], zone: str, mrz: Mrz) -> bool:
-    return any(_same(name, zone) or (mrz.name_may_be_cut and _is_cut_of(zone, name)) for name in names)
-
-
-def _same(name: str, zone: str) -> bool:
     """Spaces, hyphens and marks do not count: issuers differ in them."""
-    return name.upper() == zone or _NOT_A_LETTER.sub("", name.upper()) == _NOT_A_LETTER.sub("", zone)
+    letters = zone.replace(" ", "")
+    if any(_NOT_A_LETTER.sub("", name.upper()) == letters for name in names):
+        return True
+    return mrz.name_may_be_cut and any(_is_cut_of(zone, name) for name in names)
 
 
 def _is_cut_of(zone: str, name: str) -> bool:

@@ -20,11 +20,7 @@ def is_phone(text: str) -> bool:
     if not _E164.fullmatch(text):
         return False
     number = _split(text[1:])
-    return (
-        number is not None
-        and phonenumbers.is_possible_number(number)
-        and phonenumbers.is_valid_number(number)
-    )
+    return number is not None and phonenumbers.is_valid_number(number)
 
 
 def _split(digits: str) -> phonenumbers.PhoneNumber | None:

@@ -106,7 +106,7 @@ class JsonParser(PushParser):
         try:
             fields = self._decoder.decode(raw)
         except JsonError as fault:
-            if fault.violation.code == "encoding_not_utf8" and not fault.violation.pointer:
+            if fault.violation.code == "encoding_not_utf8":
                 # Not one line's fault: the sender writes another encoding.
                 raise refusal("encoding_not_utf8", line=line) from fault
             return ReadLine(line, None, fault.violation)

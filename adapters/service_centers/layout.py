@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
@@ -16,6 +17,7 @@ LIST_ITEMS: Final[Mapping[str, str]] = {"passport.mrz": "line", "disclosures": "
 
 #: A dotted path taken apart; list positions are ints from 0.
 Path = tuple[str | int, ...]
+_SLOT: Final = re.compile("[1-9][0-9]?")
 
 
 @cache
@@ -39,7 +41,7 @@ def containers() -> frozenset[str]:
 
 def path_of(column: str) -> Path:
     """A column's name taken apart: `passport.mrz.1` leads to the first item of a list."""
-    return tuple(int(step) - 1 if step.isdecimal() and step.isascii() else step for step in column.split("."))
+    return tuple(int(step) - 1 if _SLOT.fullmatch(step) else step for step in column.split("."))
 
 
 def nest(cells: Iterable[tuple[Path, str]]) -> dict[str, Any]:

@@ -174,8 +174,8 @@ def _check_depth(raw: bytes) -> None:
 def _raise_first_fault(value: Any, pointer: str = "") -> None:
     if isinstance(value, _Marker):
         raise JsonError(value.code, step_into(pointer, value.name))
-    if isinstance(value, str) and _SURROGATE.search(value):
-        raise JsonError("encoding_not_utf8", pointer)
+    if isinstance(value, str) and (surrogate := _SURROGATE.search(value)):
+        raise JsonError("invalid_format", pointer, position=surrogate.start() + 1)
     if isinstance(value, dict):
         for name, member in value.items():
             _raise_first_fault(name, pointer)

@@ -60,7 +60,7 @@ Decision = Deliver | Issue | Refuse | Doubt | Review | Cancel | Wait
 
 
 def decide(journey: Journey, now: Micros) -> Decision:
-    """A refusal wins over everything but an unknown outcome; then persons, then wishes, then the next stage."""
+    """An unknown outcome first; then a refusal wins; then persons, then wishes, then the next stage."""
     states = {operation: journey.step(operation) for operation in journey.operations()}
     for operation, state in states.items():
         if state.status is StepStatus.UNKNOWN:

@@ -128,6 +128,7 @@ def _ask_again(journey: Journey, operation: Operation, engine: Engine) -> Move:
         return _review(journey, "undecided_too_long", engine)
     at = next_inquiry_at(
         now,
+        now,
         _send_by(journey),
         _longest_processing(destination),
         timedelta(seconds=destination.inquiry.interval_s),

@@ -63,7 +63,7 @@ async def _cancelled(row: MessageRow, actor: str, engine: Engine) -> bool:
 
 
 async def confirm_batch(party: PartyId, batch_id: BatchId, engine: Engine) -> dict[str, Any]:
-    """The center has its results. Raises `Conflict("batch_not_completed")` before the last line is settled."""
+    """The center has its results. Raises `Conflict("batch_not_completed")` before the last line settled."""
     row = await report.own_batch(party, batch_id, engine)
     if row.state != "completed":
         raise Conflict("batch_not_completed")
@@ -71,7 +71,7 @@ async def confirm_batch(party: PartyId, batch_id: BatchId, engine: Engine) -> di
     return await report.batch_status(party, batch_id, engine)
 
 
-# --- operators' views ------------------------------------------------------------------------------------------
+# --- operators' views -----------------------------------------------------------------------------
 
 
 async def list_messages(wanted: MessageFilter, after: str, limit: int, engine: Engine) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _why(row: MessageRow) -> str:  # one sentence a state
     return sentences[row.state] + wish
 
 
-# --- operators' actions -------------------------------------------------------------------------------------------
+# --- operators' actions -----------------------------------------------------------------------------
 
 
 async def retry(message_id: MessageId, operator: str, reason: str, engine: Engine) -> dict[str, Any]:
@@ -233,6 +233,7 @@ async def cancel(message_id: MessageId, operator: str, reason: str, engine: Engi
 async def propose_resolution(
     message_id: MessageId,
     operator: str,
+    *,
     decision: str,
     visa_number: str | None,
     reason: str,

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from gateway.errors import GatewayError, LeaseLost, Unavailable
 from gateway.ledger.port import Claimed, Move
-from gateway.ledger.vault import Unsealable
 from gateway.message import Micros
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
@@ -115,24 +114,8 @@ class Worker:
 
     async def _set_aside(self, message: Claimed, error: Exception, engine: Engine) -> None:
         """A message that can't be carried goes to a person; an open call of it to the inquiry first."""
-        code = error.code if isinstance(error, GatewayError) else "internal_error"
         try:
-            row = await engine.ledger.message(message.id)
-            in_doubt = row is not None and row.open_step is not None and message.state is State.CARRIED
-            now = engine.now()
-            await engine.ledger.apply(
-                Move(
-                    message=replace(message, open_step=row.open_step, send_by=row.send_by)
-                    if row
-                    else message,
-                    to=State.UNCERTAIN if in_doubt else State.UNDER_REVIEW,
-                    now=now,
-                    action="set_aside",
-                    actor="worker",
-                    code=None if in_doubt and not isinstance(error, Unsealable) else code,
-                    next_at=now if in_doubt else None,
-                )
-            )
+            await engine.ledger.apply(await _aside(message, error, engine))
         except (LeaseLost, Unavailable):
             log.warning("set_aside_failed", action="set_aside_failed", message_id=message.id)
 
@@ -148,6 +131,17 @@ class Worker:
                 engine.hints.notify(int(swept.anything_due))
                 _tell(swept.leases_ended, swept.expired, swept.abandoned_batches)
             await asyncio.sleep(carrying.sweep_interval_s)
+
+
+async def _aside(message: Claimed, error: Exception, engine: Engine) -> Move:
+    row = await engine.ledger.message(message.id)
+    if row is not None:
+        message = replace(message, open_step=row.open_step, send_by=row.send_by)
+    now = engine.now()
+    if message.open_step is not None and message.state is State.CARRIED:
+        return Move(message, State.UNCERTAIN, now, action="set_aside", actor="worker", next_at=now)
+    code = error.code if isinstance(error, GatewayError) else "internal_error"
+    return Move(message, State.UNDER_REVIEW, now, action="set_aside", actor="worker", code=code)
 
 
 def _tell(leases_ended: int, expired: int, abandoned: int) -> None:

@@ -92,11 +92,11 @@ def read(path: Path) -> tuple[Document, list[Fault]]:
     """Read one file. What cannot be read is told by the faults; `data` is then None."""
     try:
         node = YAML(typ="safe", pure=True).compose(_text(path))
+        if node is not None:
+            return _Walk(str(path)).document(node)
     except (OSError, UnicodeDecodeError, RecursionError, YAMLError) as error:
         return Document(str(path)), [_unreadable(path, error)]
-    if node is None:
-        return Document(str(path)), [Fault(str(path), 1, 1, "is empty")]
-    return _Walk(str(path)).document(node)
+    return Document(str(path)), [Fault(str(path), 1, 1, "is empty")]
 
 
 def _text(path: Path) -> str:
@@ -142,7 +142,7 @@ class _Walk:
         self._values[loc] = _place(node)
         if id(node) in self._seen:
             # A repeated alias can make a few lines into gigabytes, and operators do not need them.
-            self._fault(node, "an alias: write the value out")
+            self._fault(node, "repeated by an alias: write it out")
             return None
         self._seen.add(id(node))
         if isinstance(node, MappingNode):

@@ -111,11 +111,15 @@ class Gateway(Part):
     base_url: Url = "http://127.0.0.1:8080"
     #: Relative to the working directory.
     data_directory: Annotated[str, Field(min_length=1, max_length=500)] = "data"
+    #: Not shown, like the next: from the environment it may hold a password.
     database_url: Annotated[str, Field(pattern=r"^(sqlite:///.+|postgresql\+psycopg://.+)$")] = Field(
-        default_factory=lambda given: f"sqlite:///{given.get('data_directory', 'data')}/gateway.db"
+        default_factory=lambda given: f"sqlite:///{given.get('data_directory', 'data')}/gateway.db",
+        repr=False,
     )
     #: None: no broker; the outbox is the bus.
-    broker_url: Annotated[str, Field(pattern=r"^(memory://|amqps?://).*$")] | None = None
+    broker_url: Annotated[str, Field(pattern=r"^(memory://|amqps?://).*$")] | None = Field(
+        default=None, repr=False
+    )
     intake: Intake = Intake()
     carrying: Carrying = Carrying()
     tokens: Tokens = Tokens()

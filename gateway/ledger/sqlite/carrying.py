@@ -115,7 +115,7 @@ def _lease(
         tx.counters.count(row["batch_id"], row["public_state"], PublicState.IN_PROGRESS)
     marks = ", ".join("?" * len(rows))
     leased = tx.all(
-        f"UPDATE message SET state = ?, public_state = 'in_progress', attempts = attempts + 1, {_LEASE}"  # noqa: S608
+        f"UPDATE message SET state = ?, public_state = 'in_progress', attempts = attempts + 1, {_LEASE}"
         f" WHERE id IN ({marks}) RETURNING {CLAIMED_COLUMNS}",
         [to, *lease, *(row["id"] for row in rows)],
     )
@@ -356,7 +356,8 @@ def _end_leases(tx: Transaction, now: Micros, all_leases: bool) -> int:
         to = State.UNCERTAIN if row["open_step"] is not None else State.READY
         _shift(tx, row, to, now, action="lease_ended", next_at=now)
         tx.run(
-            "UPDATE attempt SET outcome = 'crashed', finished_at = ? WHERE message_id = ? AND outcome = 'open'",
+            "UPDATE attempt SET outcome = 'crashed', finished_at = ?"
+            " WHERE message_id = ? AND outcome = 'open'",
             (now, row["id"]),
         )
     return len(dead)
@@ -414,20 +415,14 @@ def _shift(
 
 def _release(tx: Transaction, now: Micros, limit: int) -> int:
     """Accepted lines of accepted batches become ready, a chunk a batch."""
-    open_batches = tx.all(
+    unreleased = tx.all(
         "SELECT id, released_line, lines FROM batch WHERE state = 'processing' AND released_line < lines"
         " ORDER BY id LIMIT 50"
     )
-    released = 0
-    for batch in open_batches:
-        upto = batch["released_line"] + limit
-        released += tx.run(
-            "UPDATE message SET state = 'ready', next_at = ? WHERE batch_id = ? AND line > ? AND line <= ?"
-            " AND state = 'accepted'",
-            (now, batch["id"], batch["released_line"], upto),
-        )
-        tx.run("UPDATE batch SET released_line = ? WHERE id = ?", (min(upto, batch["lines"]), batch["id"]))
-    return released
+    return sum(
+        intake.release_lines(tx, row["id"], row["released_line"], row["released_line"] + limit, now)
+        for row in unreleased
+    )
 
 
 def _discard_abandoned(tx: Transaction, now: Micros, all_leases: bool) -> int:

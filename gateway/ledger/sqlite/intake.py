@@ -17,6 +17,8 @@ from gateway.ledger.sqlite.rows import insert_message, write_audit
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import BatchId, Micros
 
+_RELEASED_AT_ONCE = 200
+
 
 def begin_batch(tx: Transaction, opening: BatchOpening) -> Opened | AlreadyAccepted | BeingReceived:
     found = tx.one(
@@ -65,7 +67,7 @@ def live_persons(tx: Transaction, keys: Sequence[bytes]) -> dict[bytes, BatchId 
         return {}
     marks = ", ".join("?" * len(keys))
     rows = tx.all(
-        f"SELECT live_person_key, batch_id FROM message WHERE live_person_key IN ({marks})",  # noqa: S608
+        f"SELECT live_person_key, batch_id FROM message WHERE live_person_key IN ({marks})",
         list(keys),
     )
     return {row["live_person_key"]: row["batch_id"] for row in rows}
@@ -83,8 +85,20 @@ def accept_batch(tx: Transaction, acceptance: Acceptance) -> None:
     )  # fmt: skip
     if not accepted:
         raise LeaseLost(acceptance.batch_id)
+    # A small batch goes at once; what a large one has left is released by the sweeper, chunk by chunk.
+    release_lines(tx, acceptance.batch_id, 0, _RELEASED_AT_ONCE, acceptance.now)
     tx.counters.settle(acceptance.batch_id)
     write_audit(tx, at=acceptance.now, batch_id=acceptance.batch_id, action="accept_batch", actor="intake")
+
+
+def release_lines(tx: Transaction, batch_id: str, after: int, upto: int, now: Micros) -> int:
+    """The lines after `after` and up to `upto` may be claimed from now on. Returns how many."""
+    tx.run("UPDATE batch SET released_line = min(?, lines) WHERE id = ?", (upto, batch_id))
+    return tx.run(
+        "UPDATE message SET state = 'ready', next_at = ? WHERE batch_id = ? AND line > ? AND line <= ?"
+        " AND state = 'accepted'",
+        (now, batch_id, after, upto),
+    )
 
 
 def abandon_batch(tx: Transaction, batch_id: BatchId, intake_token: str) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from gateway.ledger.port import AttemptRecord, AuditRow, BatchRow, Gauge, MessageFilter, MessageRow
-from gateway.ledger.port import ReferenceRecord, Resolution
+from gateway.ledger.port import (
+    AttemptRecord,
+    AuditRow,
+    BatchRow,
+    Gauge,
+    MessageFilter,
+    MessageRow,
+    ReferenceRecord,
+    Resolution,
+)
 from gateway.ledger.sqlite import rows
 from gateway.ledger.sqlite.connection import Connection
 from gateway.message import BatchId, MessageId, Micros
@@ -36,7 +44,7 @@ def lines(
     wanted = "" if state is None else " AND public_state = ?"
     values = (batch_id, after_line, *(() if state is None else (state,)), limit)
     found = reader.execute(
-        f"SELECT * FROM message WHERE batch_id = ? AND line > ?{wanted} ORDER BY line LIMIT ?",  # noqa: S608
+        f"SELECT * FROM message WHERE batch_id = ? AND line > ?{wanted} ORDER BY line LIMIT ?",
         values,
     )
     return [rows.message(row) for row in found.fetchall()]
@@ -53,7 +61,7 @@ def messages(reader: Connection, wanted: MessageFilter, after_id: str, limit: in
     given = {text: value for text, value in conditions.items() if value is not None}
     where = " AND ".join(["id > ?", *given])
     found = reader.execute(
-        f"SELECT * FROM message WHERE {where} ORDER BY id LIMIT ?",  # noqa: S608
+        f"SELECT * FROM message WHERE {where} ORDER BY id LIMIT ?",
         (after_id, *given.values(), limit),
     )
     return [rows.message(row) for row in found.fetchall()]
@@ -83,7 +91,7 @@ def reference(reader: Connection, kind: str, id: str) -> ReferenceRecord | None:
 
 def gauges(reader: Connection) -> Sequence[Gauge]:
     found = reader.execute(
-        f"SELECT kind, state, count(*) AS n, min(received_at) AS oldest FROM message INDEXED BY message_live"  # noqa: S608
+        f"SELECT kind, state, count(*) AS n, min(received_at) AS oldest FROM message INDEXED BY message_live"
         f" WHERE {_LIVE} GROUP BY kind, state"
     )
     return [Gauge(row["kind"], State(row["state"]), row["n"], Micros(row["oldest"])) for row in found]
@@ -92,7 +100,7 @@ def gauges(reader: Connection) -> Sequence[Gauge]:
 def uncertain(reader: Connection) -> Mapping[str, int]:
     found = reader.execute(
         "SELECT open_step, count(*) AS n FROM message WHERE state IN ('uncertain', 'inquiring')"
-        f" AND {_LIVE} GROUP BY open_step"  # noqa: S608
+        f" AND {_LIVE} GROUP BY open_step"
     )
     return {row["open_step"] or "": row["n"] for row in found}
 

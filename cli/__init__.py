@@ -1,0 +1,1 @@
+"""The composition root and the commands: the only package that knows everything."""

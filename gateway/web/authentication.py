@@ -1,0 +1,181 @@
+"""Which party is calling? A bearer token (RFC 6750, RFC 7519) signed with the party's own key tells.
+
+The party comes from the credential only. An unknown party and a bad signature get the same answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from gateway.errors import GatewayError, Misconfigured
+from gateway.ledger.port import Ledger
+from gateway.message import Micros, PartyId
+from gateway.settings import Party, Settings
+from gateway.settings.model import Tokens
+from gateway.web.tokens import demo_public_key_path
+
+PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
+
+_LONGEST_TOKEN: Final = 4_096
+_END_OF_TIME: Final = 10**11
+_JTI: Final = re.compile(r"[\x21-\x7e]{1,128}")
+#: Everything about time is checked here, by our own clock.
+_DECODING: Final[dict[str, Any]] = {
+    "require": ["iss", "aud", "exp"],
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+}
+
+
+class Unauthenticated(GatewayError):
+    """401. Says no more than whether the token was right once: `unauthenticated` or a `token_…` code."""
+
+    def __init__(self, code: str = "unauthenticated") -> None:
+        super().__init__(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token that was proven to be the party's."""
+
+    party: Party
+    jti: str | None
+    #: When it will no longer be accepted, leeway included.
+    ends_at: Micros
+
+    @property
+    def party_id(self) -> PartyId:
+        return PartyId(self.party.id)
+
+
+class PartyKeys:
+    """The public keys of every party."""
+
+    def __init__(self, keys: Mapping[str, tuple[PublicKey, ...]]) -> None:
+        self._keys = dict(keys)
+        # So that an unknown party costs as much time as a known one.
+        self._nobodys = (Ed25519PrivateKey.generate().public_key(),)
+
+    @classmethod
+    def load(cls, settings: Settings, data_dir: Path) -> PartyKeys:
+        """Read the key files; demo keys must have been made. Raises `Misconfigured`."""
+        return cls({party.id: _party_keys(party, settings, data_dir) for party in settings.parties})
+
+    def of(self, party: str) -> tuple[PublicKey, ...]:
+        """The party's keys (more than one while they are being changed), never none."""
+        return self._keys.get(party) or self._nobodys
+
+
+def _party_keys(party: Party, settings: Settings, data_dir: Path) -> tuple[PublicKey, ...]:
+    if party.demo_key:
+        return (_public_key(demo_public_key_path(data_dir, party.id)),)
+    return tuple(_public_key(settings.file(key.file)) for key in party.keys)
+
+
+def _public_key(path: Path) -> PublicKey:
+    try:
+        pem = path.read_bytes()
+        private = b"PRIVATE KEY-----" in pem
+        key = load_pem_private_key(pem, None).public_key() if private else load_pem_public_key(pem)
+    except (OSError, ValueError, TypeError) as error:
+        raise Misconfigured([f"{path}:1:1: cannot be read as a key"]) from error
+    if _algorithm(key) is None:
+        raise Misconfigured([f"{path}:1:1: is neither an Ed25519 nor a P-256 key"])
+    return key  # type: ignore[return-value]
+
+
+def _algorithm(key: object) -> str | None:
+    if isinstance(key, Ed25519PublicKey):
+        return "EdDSA"
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        return "ES256"
+    return None
+
+
+def bearer(authorization: str | None) -> str:
+    """The token of an `Authorization` header. Raises `Unauthenticated`."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not 0 < len(token) <= _LONGEST_TOKEN or not token.isascii():
+        raise Unauthenticated
+    return token
+
+
+def verify(token: str, keys: PartyKeys, settings: Settings, now: datetime) -> Credential:
+    """The credential that `token` is. Raises `Unauthenticated`."""
+    claimed = _claimed_party(token)
+    claims = _proven_claims(token, keys.of(claimed), settings.gateway.tokens.audience)
+    party = settings.party(claimed)
+    if party is None:
+        raise Unauthenticated
+    ends_at = _ends_at(claims, settings.gateway.tokens, now.timestamp())
+    return Credential(party, _jti(claims), ends_at)
+
+
+def _claimed_party(token: str) -> str:
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise Unauthenticated from error
+    return str(claims.get("iss", ""))
+
+
+def _proven_claims(token: str, keys: tuple[PublicKey, ...], audience: str) -> dict[str, Any]:
+    """The algorithm is the key's own, never the token's choice."""
+    for key in keys:
+        try:
+            return jwt.decode(
+                token, key, algorithms=[_algorithm(key) or ""], audience=audience, options=_DECODING
+            )
+        except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
+            continue
+        except (jwt.PyJWTError, ValueError) as error:
+            raise Unauthenticated from error
+    raise Unauthenticated
+
+
+def _ends_at(claims: Mapping[str, Any], limits: Tokens, now_s: float) -> Micros:
+    expires = _seconds(claims, "exp")
+    issued = _seconds(claims, "iat", expires - limits.max_age_s)
+    begins = max(issued, _seconds(claims, "nbf", issued))
+    is_now = begins <= now_s + limits.leeway_s and now_s < expires + limits.leeway_s
+    if not is_now or expires - issued > limits.max_age_s:
+        raise Unauthenticated("token_expired")
+    return Micros(round((expires + limits.leeway_s) * 1_000_000))
+
+
+def _seconds(claims: Mapping[str, Any], name: str, absent: float = 0) -> float:
+    """A NumericDate (RFC 7519, 2). Not NaN, and not an integer too large for a float."""
+    value = claims.get(name, absent)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _END_OF_TIME:
+        raise Unauthenticated
+    return value
+
+
+def _jti(claims: Mapping[str, Any]) -> str | None:
+    jti = claims.get("jti")
+    return jti if isinstance(jti, str) and _JTI.fullmatch(jti) else None
+
+
+async def use_once(credential: Credential, purpose: str, ledger: Ledger, now: Micros) -> None:
+    """Take the token for one changing request; the same `purpose` may come again, "" never.
+
+    Raises `Unauthenticated` (`token_replayed`; `unauthenticated` without a `jti`), `Unavailable`.
+    """
+    if credential.jti is None:
+        raise Unauthenticated
+    fresh = await ledger.use_token(
+        credential.party_id, credential.jti, purpose, expires_at=credential.ends_at, now=now
+    )
+    if not fresh:
+        raise Unauthenticated("token_replayed")

@@ -1,0 +1,91 @@
+"""What happens to every request: an id, an answer whatever goes wrong, a log line, headers that protect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from gateway.message import new_id
+from gateway.observe.log import log
+from gateway.web.problems import is_fault, problem_of, respond
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+#: Who the request comes from, once that is proven.
+CALLER: Final = web.RequestKey("caller", str)
+
+PROTECTION: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+#: Asked for every few seconds by machines.
+_UNLOGGED: Final = frozenset({"/metrics", "/livez", "/readyz"})
+
+
+def answer_always(base_url: str) -> Middleware:
+    """The middleware that turns every exception into a problem answer. `base_url` is for its `type`."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[REQUEST_ID] = new_id()
+        started = time.perf_counter()
+        try:
+            response = await handler(request)
+        # The border: nothing may leave it but an answer.
+        except Exception as error:
+            response = _answer(error, request, base_url)
+        _log(request, response, time.perf_counter() - started)
+        return response
+
+    return answer
+
+
+def _answer(error: Exception, request: web.Request, base_url: str) -> web.StreamResponse:
+    if is_fault(error):
+        log.exception("request_failed", action="request", request_id=request[REQUEST_ID], route=_route(request))
+    if request.writer.output_size:
+        # Part of another answer is out: the connection is cut, and the caller sees that it is incomplete.
+        raise ConnectionResetError from error
+    problem = problem_of(error)
+    return respond(problem, request[REQUEST_ID], request.headers.get("Accept-Language"), base_url)
+
+
+def _log(request: web.Request, response: web.StreamResponse, duration_s: float) -> None:
+    if request.path in _UNLOGGED:
+        return
+    log.info(
+        "request",
+        action="request",
+        request_id=request[REQUEST_ID],
+        method=request.method,
+        route=_route(request),
+        status=response.status,
+        duration_s=round(duration_s, 4),
+        party=request.get(CALLER),
+    )
+
+
+def _route(request: web.Request) -> str | None:
+    """The route's pattern, never the path that was asked for."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else None
+
+
+async def protect(request: web.Request, response: web.StreamResponse) -> None:
+    """For `Application.on_response_prepare`. A handler's own headers win; nobody learns our versions."""
+    for name, value in PROTECTION.items():
+        response.headers.setdefault(name, value)
+    if REQUEST_ID in request:
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
+    response.headers.pop("Server", None)
+
+
+async def expect_later(_request: web.Request) -> None:
+    """For `expect_handler`: "100 Continue" is said when the body is wanted, not before (see `body.decoded`)."""
