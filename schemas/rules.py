@@ -216,10 +216,10 @@ def _life_is_in_order(line: _Line, rules: ApplicationRules) -> Iterator[Violatio
         yield _at("birth_date", "birth_date_not_past")
     elif birth and rules.today.year - birth.year > _OLDEST_YEARS:
         yield _at("birth_date", "birth_date_too_early", limit=_OLDEST_YEARS)
+    elif birth and issue and issue < birth:
+        yield _at("passport.issue_date", "issued_before_birth")
     if issue and issue > rules.today:
         yield _at("passport.issue_date", "issue_date_in_future")
-    elif issue and birth and issue < birth:
-        yield _at("passport.issue_date", "issued_before_birth")
 
 
 def _passport_lasts(line: _Line, rules: ApplicationRules) -> Iterator[Violation]:

@@ -116,11 +116,11 @@ FINDINGS: Final[Mapping[str, _Finding]] = {
 
 
 def _shape_at(model: type[BaseModel], location: Location) -> Shape:
-    return _shapes(model)[".".join(part for part in location if isinstance(part, str))]
+    return shapes(model)[".".join(part for part in location if isinstance(part, str))]
 
 
 @cache
-def _shapes(model: type[BaseModel]) -> Mapping[str, Shape]:
+def shapes(model: type[BaseModel]) -> Mapping[str, Shape]:
     """The shape of every text leaf, by dotted path; that of a list is its items'."""
     return {path: shape for path, field in leaves(model) for shape in _shapes_in(field)}
 

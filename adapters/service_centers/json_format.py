@@ -73,18 +73,16 @@ class JsonParser(PushParser):
     def _name(self) -> Generator[None, None, str]:
         if (yield from self._peek()) != b'"':
             raise refusal("invalid_json")
-        name = self._decode_frame((yield from self._value()))
+        raw = yield from self._frame_value()
         yield from self._take(b":")
-        return str(name)
+        return str(self._decode_frame(raw))
 
     def _member(self, name: str) -> Generator[None, None, tuple[Any, int]]:
-        raw = yield from self._value()
-        return self._decode_frame(raw, step_into("", name)), len(raw or b"")
+        raw = yield from self._frame_value()
+        return self._decode_frame(raw, step_into("", name)), len(raw)
 
-    def _decode_frame(self, raw: bytes | None, pointer: str = "") -> Any:
+    def _decode_frame(self, raw: bytes, pointer: str = "") -> Any:
         """Decode a piece of the frame: any fault in it is the body's."""
-        if raw is None:
-            raise refusal("line_too_long", pointer, limit=self._limits.max_line_bytes)
         try:
             return self._decoder.decode(raw)
         except JsonError as fault:
@@ -96,13 +94,15 @@ class JsonParser(PushParser):
             return
         while True:
             line = self._count_line()
-            yield self._application(line, (yield from self._value()))
+            yield self._application(line, (yield from self._line_value()))
             if (yield from self._take(b",]")) == b"]":
                 return
 
     def _application(self, line: int, raw: bytes | None) -> ReadLine:
         if raw is None:
             return self._too_long(line, None)
+        if not raw:
+            raise refusal("invalid_json", line=line)
         try:
             fields = self._decoder.decode(raw)
         except JsonError as fault:
@@ -146,20 +146,36 @@ class JsonParser(PushParser):
         del self._buffer[:1]
         return found
 
-    def _value(self) -> Generator[None, None, bytes | None]:
+    def _frame_value(self) -> Generator[None, None, bytes]:
+        """The bytes of the next value. Raises `Refused` if it is longer than a line may be."""
+        limit = self._limits.max_line_bytes
+        yield from self._peek()
+        scanner = ValueScanner()
+        while (end := scanner.scan(self._buffer)) is None and len(self._buffer) <= limit:
+            yield from self._more()
+        if end is None or end > limit:
+            raise refusal("line_too_long", limit=limit)
+        return self._cut(end)
+
+    def _line_value(self) -> Generator[None, None, bytes | None]:
         """The bytes of the next value, or None if it was longer than a line may be: passed over, not kept."""
+        limit = self._limits.max_line_bytes
         yield from self._peek()
         scanner = ValueScanner()
         kept = True
         while (end := scanner.scan(self._buffer)) is None:
-            if not kept or len(self._buffer) > self._limits.max_line_bytes:
+            if not kept or len(self._buffer) > limit:
                 kept = False
-                del self._buffer[: scanner.position]
+                self._cut(scanner.position)
                 scanner.position = 0
             yield from self._more()
-        raw = bytes(self._buffer[:end]) if kept and end <= self._limits.max_line_bytes else None
+        raw = self._cut(end)
+        return raw if kept and end <= limit else None
+
+    def _cut(self, end: int) -> bytes:
+        cut = bytes(self._buffer[:end])
         del self._buffer[:end]
-        return raw
+        return cut
 
 
 class JsonResultWriter:

@@ -101,6 +101,7 @@ class XmlEvents:
         self._handler.start(name, attributes)
 
     def _end(self, _name: str) -> None:
+        self._mark()
         self._depth -= 1
         self._handler.end()
 

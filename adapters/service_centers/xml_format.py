@@ -91,14 +91,14 @@ class XmlParser(PushParser):
         elif depth == 1 and name == _LINES:
             self._begin_lines(attributes)
         else:
-            self._record.start(name, attributes)
             self._check_size()
+            self._record.start(name, attributes)
 
     def text(self, text: str) -> None:
         """Characters; see `xml_events.Handler`."""
         if self._stage in (_Stage.HEADER, _Stage.LINE):
-            self._record.text(text)
             self._check_size()
+            self._record.text(text)
         elif not text.isspace():
             raise refusal("invalid_xml", row=self._events.row)
 
@@ -109,6 +109,7 @@ class XmlParser(PushParser):
     def end(self) -> None:
         """The innermost element closes; see `xml_events.Handler`."""
         self._depth -= 1
+        self._check_size()
         if self._stage is _Stage.LINE and self._depth == 2:
             self._end_line()
         elif self._stage is _Stage.LINES:
@@ -147,10 +148,13 @@ class XmlParser(PushParser):
         self._stage = _Stage.LINES
 
     def _check_size(self) -> None:
+        """Measure the header or the line up to the present event."""
         limit = self._limits.max_line_bytes
-        if self._events.position - self._began_at > limit:
-            if self._stage is _Stage.HEADER:
-                raise refusal("line_too_long", limit=limit)
+        if self._events.position - self._began_at <= limit:
+            return
+        if self._stage is _Stage.HEADER:
+            raise refusal("line_too_long", limit=limit)
+        if self._stage is _Stage.LINE:
             self._record.give_up("line_too_long", limit=limit)
 
 

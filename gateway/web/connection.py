@@ -1,8 +1,8 @@
 """One connection of a listener: deadlines for its sender, and an answer to what is not HTTP.
 
 A sender has `header_timeout_s` from the connection (or the end of the answer before) until its headers are
-complete; single bytes in between do not prolong it. That is aiohttp's keep-alive timer: since 3.13 it runs
-from the first moment and looks only at whether a whole request head has come.
+complete; single bytes in between do not prolong it. That is aiohttp's keep-alive timer: in 3.14 it runs from
+the first moment and looks only at whether a whole request head has come. A test holds it to that.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.errors import Conflict, GatewayError, LeaseLost, Refused, Unavailable
+from gateway.errors import Conflict, LeaseLost, Refused, Unavailable
 from gateway.pipeline.admit import AllOrNothing
 from gateway.pipeline.intake import Rejection
 from gateway.web.authentication import Unauthenticated
@@ -153,4 +153,4 @@ def _title(code: str) -> str:
 def is_fault(error: Exception) -> bool:
     """True for what is our own failure and belongs in the log with its place."""
     expected = (Refused, Unavailable, Unauthenticated, LeaseLost, web.HTTPClientError)
-    return not isinstance(error, expected) or type(error) is GatewayError
+    return not isinstance(error, expected)

@@ -49,7 +49,11 @@ class SqliteLedger:
         """Raises `Misconfigured` when another process has the directory or the file is a newer one's."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.take()
-        await asyncio.to_thread(self._writer.start)
+        try:
+            await asyncio.to_thread(self._writer.start)
+        except Exception:
+            self._lock.release()
+            raise
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
         for _ in range(_READERS):
             self._readers.put(open_reader(self._path))

@@ -110,9 +110,9 @@ def test_a_batch_without_applications_is_read() -> None:
         (b'{"applications":[{}]', "invalid_json", ""),
         (b'{"applications":[]} x', "invalid_json", ""),
         (b'{"applications":[]}{}', "invalid_json", ""),
-        (b'{"a":' + b"[" * 100_000, "line_too_long", "/a"),
+        (b'{"a":' + b"[" * 100_000, "line_too_long", ""),
         (b'{"a":' + b"[" * 20 + b"]" * 20 + b',"applications":[]}', "nesting_too_deep", "/a"),
-        (b'{"a":"' + b"x" * 5_000 + b'","applications":[]}', "line_too_long", "/a"),
+        (b'{"a":"' + b"x" * 5_000 + b'","applications":[]}', "line_too_long", ""),
         (b'{"' + b"x" * 5_000 + b'":1,"applications":[]}', "line_too_long", ""),
         (b"\xef\xbb\xbf{}", "byte_order_mark", ""),
         ('{"a":1}'.encode("utf-16"), "encoding_not_utf8", ""),
@@ -125,7 +125,7 @@ def test_a_frame_that_cannot_be_followed_refuses_the_body(frame: bytes, code: st
     for size in (1, 4096, len(frame) + 1):
         if len(frame) < 10_000 or size > 1:
             found = refused("json", chunks(frame, size))
-            assert (found.code, found.pointer) == (code, pointer) or code == "line_too_long" == found.code
+            assert (found.code, found.pointer) == (code, pointer)
 
 
 def test_the_header_as_a_whole_has_a_limit() -> None:

@@ -1,0 +1,70 @@
+# Everything starts here. `make help` lists the targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+APPLICATIONS ?= 200
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.runtime: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary lxml -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "installing the tools for tests (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary lxml -r requirements-dev.lock
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.dev ## virtual environment with everything locked
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## the main job, whole: simulators, gateway, a batch, its visas
+	@$(BIN)/python run_gateway.py demo --applications $(APPLICATIONS)
+
+.PHONY: test
+test: $(VENV)/.dev ## all tests
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(VENV)/.dev ## format, lint, types, import rules, tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python run_gateway.py check-config
+	@$(BIN)/python -m pytest
+
+.PHONY: format
+format: $(VENV)/.dev ## put the code in order
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: survive
+survive: $(VENV)/.dev ## the kill test at length: 200 kills (writes benchmarks/survive.json)
+	@$(BIN)/python benchmarks/survive.py --kills 200
+
+.PHONY: bench
+bench: $(VENV)/.dev ## the measurements of the README, on this machine (writes benchmarks/latest.json)
+	@$(BIN)/python benchmarks/measure.py
+
+.PHONY: lock
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra dev pyproject.toml -o requirements-dev.lock
+
+.PHONY: services
+services: ## the optional servers, with apt (none is needed yet)
+	@echo "no test needs a server yet: the gateway and its tests run with Python alone"
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,81 @@
+"""From a request to who may do what it asks: parties on the public listener, operators on the admin one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from gateway.errors import Refused
+from gateway.message import PartyId
+from gateway.pipeline.engine import Engine
+from gateway.web.authentication import Credential, PartyKeys, Unauthenticated, bearer, use_once, verify
+from gateway.web.middleware import CALLER
+from gateway.web.operators import OperatorTokens
+from schemas.violation import Violation
+
+_LONGEST_KEY: Final = 255
+_KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{_LONGEST_KEY}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Lets parties in."""
+
+    engine: Engine
+    keys: PartyKeys
+
+    def center(self, request: web.Request) -> Credential:
+        """A service center that reads. Raises `Unauthenticated`, and `Refused` (403) for another kind."""
+        token = bearer(_only(request, "Authorization"))
+        credential = verify(token, self.keys, self.engine.settings, self.engine.clock.now())
+        request[CALLER] = credential.party.id
+        if credential.party.kind != "service_center":
+            raise Refused("forbidden", status=403)
+        return credential
+
+    async def center_once(self, request: web.Request, idempotency_key: str | None) -> PartyId:
+        """A service center that changes something: its token is used up.
+
+        The same token may come again on the same path with the same idempotency key (a lost answer).
+        """
+        credential = self.center(request)
+        await self.use(credential, request, idempotency_key)
+        return credential.party_id
+
+    async def use(self, credential: Credential, request: web.Request, idempotency_key: str | None) -> None:
+        """Use up the token of a credential. Raises `Unauthenticated` (`token_replayed`)."""
+        purpose = f"{request.path} {idempotency_key}" if idempotency_key else ""
+        await use_once(credential, purpose, self.engine.ledger, self.engine.now())
+
+
+def idempotency_key(request: web.Request, *, required: bool) -> str | None:
+    """1 to 255 visible ASCII characters. Raises `Refused`."""
+    key = _only(request, "Idempotency-Key")
+    if key is None:
+        if required:
+            raise Refused("idempotency_key_missing", status=400)
+        return None
+    if not _KEY.fullmatch(key):
+        limit = Violation("idempotency_key_invalid", "", {"limit": _LONGEST_KEY})
+        raise Refused("idempotency_key_invalid", violations=(limit,), status=400)
+    return key
+
+
+def _only(request: web.Request, header: str) -> str | None:
+    """The header's one value: two of them may mean different things to two readers."""
+    values = request.headers.getall(header, [])
+    if len(values) > 1:
+        raise Refused("bad_request", status=400)
+    return values[0] if values else None
+
+
+def operator(request: web.Request, tokens: OperatorTokens) -> str:
+    """The operator's name. Raises `Unauthenticated`."""
+    name = tokens.operator(bearer(_only(request, "Authorization")))
+    if name is None:
+        raise Unauthenticated
+    request[CALLER] = name
+    return name
