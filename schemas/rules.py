@@ -96,14 +96,15 @@ _DATES: Final = (
 
 
 def _well_formed(raw: object, faults: Mapping[Location, Violation]) -> dict[str, Any]:
-    """Every leaf that is there and as its model says, by dotted path; records stand beside their leaves."""
+    """Every leaf that is as its model says, by dotted path; records stand beside their leaves."""
     if not isinstance(raw, dict) or () in faults:
         return {}
-    leaves = {name: value for name, value in raw.items() if value is not None}
+    leaves = dict(raw)
     for name in _RECORDS:
         inner = raw.get(name)
         if isinstance(inner, dict):
-            leaves.update({f"{name}.{key}": value for key, value in inner.items() if value is not None})
+            for key, value in inner.items():
+                leaves[f"{name}.{key}"] = value
     for location in faults:
         leaves.pop(".".join(part for part in location if isinstance(part, str)), None)
     return leaves

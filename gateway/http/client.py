@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
-from gateway.errors import Uncertain, Unavailable
+from gateway.errors import Unavailable, Uncertain
 from gateway.http.errors import CAUGHT, meaning
 from gateway.ports import Clock
 
@@ -150,7 +150,7 @@ class HttpClient:
 def _is_stale(writer: AbstractStreamWriter) -> bool:
     """Whether the partner has already closed a connection that looks open.
 
-    Before a request is sent there is nothing to read but the end. (With TLS there may be, so it is not asked.)
+    Before a request is sent there is nothing to read but the end. With TLS there may be: not asked.
     """
     transport = getattr(writer, "transport", None)
     if transport is None or transport.is_closing():

@@ -12,7 +12,7 @@ from typing import Final
 import aiohttp
 from aiohttp import client_exceptions
 
-from gateway.errors import Uncertain, Unavailable
+from gateway.errors import Unavailable, Uncertain
 
 Meaning = tuple[type[Unavailable] | type[Uncertain], str]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ Readers = Mapping[str, BatchReader]
 Writers = Mapping[str, Callable[[], ResultWriter]]
 
 _WRITE_AT: Final = 65_536
+#: A reader that takes nothing for this long is cut off.
+_READER_SILENCE_S: Final = 30.0
 _DEFAULT_PAGE: Final = 100
 
 
@@ -238,5 +241,6 @@ async def _write(request: web.Request, response: web.StreamResponse, waiting: by
     """The head goes out with the first piece: until then an error still gets its own answer."""
     if not response.prepared:
         await response.prepare(request)
-    await response.write(bytes(waiting))
+    async with asyncio.timeout(_READER_SILENCE_S):
+        await response.write(bytes(waiting))
     waiting.clear()

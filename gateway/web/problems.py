@@ -151,6 +151,6 @@ def _title(code: str) -> str:
 
 
 def is_fault(error: Exception) -> bool:
-    """True for what is our own failure and belongs in the log with its place."""
-    expected = (Refused, Unavailable, Unauthenticated, LeaseLost, web.HTTPClientError)
+    """True for what is our own failure and belongs in the log with its place; a caller that left is none."""
+    expected = (Refused, Unavailable, Unauthenticated, LeaseLost, web.HTTPClientError, ConnectionError)
     return not isinstance(error, expected)

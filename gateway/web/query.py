@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.errors import Refused
 
 _ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+_WORD: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _FLAGS: Final = {"true": True, "false": False}
 
@@ -33,6 +34,14 @@ def path_id(request: web.Request) -> str:
     value = request.match_info["id"]
     if not _ID.fullmatch(value):
         raise Refused("not_found", status=404)
+    return value
+
+
+def word(given: Mapping[str, str], name: str) -> str | None:
+    """An id or a name; absent is None."""
+    value = given.get(name)
+    if value is not None and not _WORD.fullmatch(value):
+        raise Refused("invalid_parameter", status=400)
     return value
 
 

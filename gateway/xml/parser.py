@@ -17,7 +17,7 @@ from lxml import etree
 from gateway.errors import Refused
 from schemas.violation import Violation
 
-Element = etree._Element  # noqa: SLF001
+Element = etree._Element
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ def _parsed(text: bytes, limits: Limits) -> Element:
 
 
 def _parser() -> etree.XMLParser[Element]:
-    return etree.XMLParser(**_SAFE)
+    parser: etree.XMLParser[Element] = etree.XMLParser(**_SAFE)
+    return parser
 
 
 @lru_cache(maxsize=16)

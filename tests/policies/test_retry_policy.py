@@ -75,6 +75,12 @@ def test_it_gives_up_exactly_when_the_next_attempt_would_come_too_late(
     assert at == (would_be if would_be <= first_at + timedelta(seconds=limit_s) else None)
 
 
+def test_an_attempt_at_the_very_limit_is_still_made() -> None:
+    policy = Retry(first_s=4, ceiling_s=4, give_up_after_s=10)
+    first_at = NOW - timedelta(seconds=6)
+    assert next_attempt_at(NOW, 3, policy, Drawn(1), first_at=first_at) == NOW + timedelta(seconds=4)
+
+
 def test_attempts_count_from_one() -> None:
     with pytest.raises(ValueError, match="count from 1"):
         wait(0, Retry(), Random(1))

@@ -261,8 +261,8 @@ def test_a_wrong_check_digit_is_named_and_nothing_is_compared(position: int, cov
     wrong = str((int(line2[position - 1]) + 1) % 10)
     broken = line2[: position - 1] + wrong + line2[position:]
     found = violations(application(passport__mrz=[line1, broken], sex="M"))
-    expected = {"position": position, "covers": covers}
-    assert Violation("mrz_check_digit", "/passport/mrz/1", expected) in found
+    expected = Violation("mrz_check_digit", "/passport/mrz/1", {"position": position, "covers": covers})
+    assert expected in found
     assert {violation.code for violation in found} == {"mrz_check_digit"}
 
 

@@ -91,8 +91,7 @@ def test_what_is_composed_is_read_back(arguments: dict[str, object]) -> None:
     assert zone.expiry == f"{arguments['expiry_date']:%y%m%d}"
     assert zone.sex == str(arguments["sex"]).replace("X", "<")
     assert zone.issuer == str(arguments["issuing_state"]).replace("DEU", "D<<")
-    names = {"given": str(arguments["given"]), "family": str(arguments["family"])}
-    assert wrong_names(zone, **names) == ()
+    assert wrong_names(zone, given=str(arguments["given"]), family=str(arguments["family"])) == ()
 
 
 @given(zones(), st.sampled_from(COVERED), st.sampled_from(ALPHABET))

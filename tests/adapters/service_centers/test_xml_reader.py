@@ -28,7 +28,8 @@ REFERENCE = b"<reference>1</reference>"
 def test_elements_become_nested_fields_and_lists(size: int) -> None:
     application = (
         b"<reference>\xd9\x85 &amp; <![CDATA[<1>]]></reference>\n"
-        b"<passport><mrz>\n<line>a</line> <line>b</line></mrz></passport><disclosures><disclosure>x</disclosure></disclosures><travel/><email/>"
+        b"<passport><mrz>\n<line>a</line> <line>b</line></mrz></passport>"
+        b"<disclosures><disclosure>x</disclosure></disclosures><travel/><email/>"
     )
     found = read("xml", chunks(body(application), size))
     assert found.header == {"batch_reference": "B"}

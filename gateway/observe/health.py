@@ -1,0 +1,36 @@
+"""Is the process alive, and may work be sent to it?
+
+Ready means: the ledger commits, and intake is open. A partner's or a broker's health never counts: messages
+wait in the ledger for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What `/readyz` tells."""
+
+    ledger: bool
+    intake: bool
+
+    @property
+    def ready(self) -> bool:
+        """Whether batches can be taken now."""
+        return self.ledger and self.intake
+
+    def document(self) -> dict[str, str]:
+        """For people and probes."""
+        return {
+            "status": "ready" if self.ready else "not_ready",
+            "ledger": "writable" if self.ledger else "not_writable",
+            "intake": "open" if self.intake else "closed",
+        }
+
+
+async def readiness(ledger_commits: Callable[[], Awaitable[bool]], *, intake_open: bool) -> Readiness:
+    """Ask the ledger whether a write commits now (`Ledger.ready`)."""
+    return Readiness(ledger=await ledger_commits(), intake=intake_open)

@@ -1,0 +1,132 @@
+"""SOAP envelopes of both versions (W3C Note SOAP 1.1, Recommendation SOAP 1.2): written and taken apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from xml.sax.saxutils import escape
+
+from gateway.errors import Refused
+from gateway.xml import Element
+
+TYPES: Final = "urn:umrah:types:v1"
+HEADER_TAG: Final = f"{{{TYPES}}}MessageHeader"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One version of SOAP over HTTP."""
+
+    version: str
+    namespace: str
+    media_type: str
+    #: Names of the two fault codes: the message is at fault, the service is at fault.
+    sender: str
+    receiver: str
+
+    def headers(self, soap_action: str) -> dict[str, str]:
+        """HTTP headers of a request."""
+        if self is SOAP_11:
+            return {"Content-Type": f"{self.media_type}; charset=utf-8", "SOAPAction": f'"{soap_action}"'}
+        return {"Content-Type": f'{self.media_type}; charset=utf-8; action="{soap_action}"'}
+
+    def wrap(self, header: str, body: str) -> bytes:
+        """An envelope around XML text. Raises `UnicodeEncodeError` for what UTF-8 can't carry."""
+        return (
+            f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{self.namespace}">'
+            f"<s:Header>{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+        ).encode()
+
+
+SOAP_11: Final = Dialect("1.1", "http://schemas.xmlsoap.org/soap/envelope/", "text/xml", "Client", "Server")
+SOAP_12: Final = Dialect(
+    "1.2", "http://www.w3.org/2003/05/soap-envelope", "application/soap+xml", "Sender", "Receiver"
+)
+DIALECTS: Final = (SOAP_11, SOAP_12)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A well-formed envelope, taken apart."""
+
+    dialect: Dialect
+    headers: tuple[Element, ...]
+    #: The Body's only child.
+    content: Element
+
+    @property
+    def fault(self) -> bool:
+        return self.content.tag == f"{{{self.dialect.namespace}}}Fault"
+
+    @property
+    def message_header(self) -> Element | None:
+        """Our header block, if there is exactly one."""
+        found = [block for block in self.headers if block.tag == HEADER_TAG]
+        return found[0] if len(found) == 1 else None
+
+    def not_understood(self) -> bool:
+        """Whether a block that we don't know must be understood."""
+        mark = f"{{{self.dialect.namespace}}}mustUnderstand"
+        return any(
+            block.get(mark, "0").strip() in ("1", "true") for block in self.headers if block.tag != HEADER_TAG
+        )
+
+
+def dialect_of(root: Element) -> Dialect | None:
+    """By the envelope's namespace; None when it is no SOAP envelope."""
+    return next((one for one in DIALECTS if root.tag == f"{{{one.namespace}}}Envelope"), None)
+
+
+def open_envelope(root: Element) -> Envelope:
+    """Exactly one Body with exactly one child, at most one Header before it, nothing else.
+
+    Raises `Refused`: `not_soap`, `body_misplaced`, `body_not_single`.
+    """
+    dialect = dialect_of(root)
+    if dialect is None:
+        raise Refused("not_soap")
+    parts = _elements(root)
+    tags = [part.tag for part in parts]
+    header, body = f"{{{dialect.namespace}}}Header", f"{{{dialect.namespace}}}Body"
+    if tags not in ([body], [header, body]):
+        raise Refused("body_misplaced")
+    content = _elements(parts[-1])
+    if len(content) != 1:
+        raise Refused("body_not_single")
+    return Envelope(dialect, _elements(parts[0]) if len(parts) == 2 else (), content[0])
+
+
+def _elements(parent: Element) -> tuple[Element, ...]:
+    """Without comments and processing instructions."""
+    return tuple(child for child in parent if isinstance(child.tag, str))
+
+
+def write_fault(dialect: Dialect, code: str, text: str, detail_code: str | None) -> str:
+    """A fault as XML text. `detail_code` is the service's own code, more specific than SOAP's few."""
+    if dialect is SOAP_11:
+        detail = f'<detail><code xmlns="{TYPES}">{escape(detail_code)}</code></detail>' if detail_code else ""
+        return (
+            f"<s:Fault><faultcode>s:{code}</faultcode>"
+            f"<faultstring>{escape(text)}</faultstring>{detail}</s:Fault>"
+        )
+    subcode = (
+        f'<s:Subcode><s:Value xmlns:t="{TYPES}">t:{escape(detail_code)}</s:Value></s:Subcode>'
+        if detail_code
+        else ""
+    )
+    return (
+        f"<s:Fault><s:Code><s:Value>s:{code}</s:Value>{subcode}</s:Code>"
+        f'<s:Reason><s:Text xml:lang="en">{escape(text)}</s:Text></s:Reason></s:Fault>'
+    )
+
+
+def fault_code(envelope: Envelope) -> str:
+    """The most specific code of a fault, without its prefix; empty when it has none."""
+    ns = f"{{{envelope.dialect.namespace}}}"
+    paths = (
+        (f"detail/{{{TYPES}}}code", "faultcode")
+        if envelope.dialect is SOAP_11
+        else (f"{ns}Code/{ns}Subcode/{ns}Value", f"{ns}Code/{ns}Value")
+    )
+    found = (envelope.content.findtext(path) for path in paths)
+    return next((text.strip().rpartition(":")[2] for text in found if text), "")

@@ -1,0 +1,111 @@
+"""A partner's reply, from bytes to values that can be trusted, or to the reason why they can't.
+
+The order is fixed: status and content type, size (by the HTTP client), well-formedness, envelope, faults,
+schema, the one expected element, correlation, and only then values. Only what a partner defines as "nothing
+was done" is `Unavailable`; everything else that is not a trustworthy answer is `Uncertain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.message import Message
+from typing import Any, Final
+
+from gateway.errors import Refused, Unavailable, Uncertain
+from gateway.http import HttpReply
+from gateway.ports import PreparedRequest
+from gateway.soap.contract import Action, Contract
+from gateway.soap.envelope import TYPES, Envelope, dialect_of, fault_code, open_envelope
+from gateway.xml import Element, Limits, parse
+
+_OK: Final = 200
+#: A fault comes with 500 (SOAP 1.1, section 6.2), in SOAP 1.2 also with 400 (part 2, table 20).
+_FAULT: Final = (400, 500)
+_CORRELATION: Final = f"{{{TYPES}}}correlation_id"
+
+
+def read_reply(
+    contract: Contract, request: PreparedRequest, reply: HttpReply, max_bytes: int
+) -> Mapping[str, Any]:
+    """The values of the reply's element: `result` or, for a business refusal, `service_error`.
+
+    Raises `Unavailable` for a definite fault or technical error, and `Uncertain` for anything doubtful.
+    """
+    _check_http(contract, reply)
+    try:
+        envelope = _envelope(contract, reply.body, max_bytes)
+        if envelope.fault:
+            raise _fault(contract, envelope, request.correlation_id, reply.status)
+        if reply.status != _OK:
+            raise Uncertain(f"http_{reply.status}")
+        values = _values(contract, contract.actions[request.action], envelope, request.correlation_id)
+    except Refused as error:
+        raise Uncertain(f"reply_{error.code}", error.detail) from error
+    return _checked_error(contract, values)
+
+
+def _check_http(contract: Contract, reply: HttpReply) -> None:
+    if 300 <= reply.status < 400:
+        raise Uncertain("redirected")
+    media_type = _media_type(reply.headers.get("Content-Type", ""))
+    if reply.status not in (_OK, *_FAULT) or (
+        reply.status != _OK and media_type != contract.dialect.media_type
+    ):
+        raise Uncertain(f"http_{reply.status}")
+    if media_type != contract.dialect.media_type:
+        raise Uncertain("reply_not_soap")
+
+
+def _media_type(header: str) -> str:
+    message = Message()
+    message["Content-Type"] = header
+    return message.get_content_type() if header else ""
+
+
+def _envelope(contract: Contract, body: bytes, max_bytes: int) -> Envelope:
+    root = parse(body, Limits(max_bytes=max_bytes))
+    if dialect_of(root) not in (None, contract.dialect):
+        raise Refused("wrong_version")
+    envelope = open_envelope(root)
+    if envelope.not_understood():
+        raise Refused("not_understood")
+    return envelope
+
+
+def _fault(
+    contract: Contract, envelope: Envelope, correlation_id: str, status: int
+) -> Unavailable | Uncertain:
+    """What a `soap:Fault` means. One that names another message, or comes with success, means nothing."""
+    header = envelope.message_header
+    ours = header is None or header.findtext(_CORRELATION) == correlation_id
+    code = fault_code(envelope)
+    if status in _FAULT and ours and code in contract.service.definite_faults:
+        return Unavailable(f"fault_{code}")
+    return Uncertain("fault" if ours else "reply_uncorrelated")
+
+
+def _values(contract: Contract, action: Action, envelope: Envelope, correlation_id: str) -> dict[str, Any]:
+    header = envelope.message_header
+    if header is None:
+        raise Refused("header_missing")
+    contract.check(header)
+    contract.check(envelope.content)
+    if envelope.content.tag != action.reply.tag:
+        raise Refused("unexpected")
+    if _text(header, _CORRELATION) != correlation_id:
+        raise Refused("uncorrelated")
+    return action.reply.read(envelope.content)
+
+
+def _text(parent: Element, tag: str) -> str | None:
+    child = parent.find(tag)
+    return child.text if child is not None and not len(child) else None
+
+
+def _checked_error(contract: Contract, values: dict[str, Any]) -> dict[str, Any]:
+    error = values.get("service_error")
+    if error is None or error["error_type"] == "Business":
+        return values
+    if error["code"] in contract.service.definite_faults:
+        raise Unavailable(f"technical_{error['code']}")
+    raise Uncertain("technical_error")

@@ -1,0 +1,125 @@
+"""Serving a WSDL: bytes to a checked call, and values to an answer. Knows nothing of any web framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.errors import Refused
+from gateway.ports import Clock
+from gateway.soap.contract import Action, Contract
+from gateway.soap.envelope import DIALECTS, Dialect, Envelope, dialect_of, open_envelope, write_fault
+from gateway.soap.header import reply_header
+from gateway.xml import Limits, parse
+
+#: What a request may cost.
+LIMITS: Final = Limits(max_bytes=262_144, max_elements=2_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that is valid by the contract."""
+
+    action: Action
+    dialect: Dialect
+    #: Values of its `MessageHeader`.
+    header: Mapping[str, Any]
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SoapAnswer:
+    """What goes back over HTTP."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class SoapFault(Exception):
+    """The request can't be taken (`ours` False), or can't be answered now (`ours` True)."""
+
+    def __init__(
+        self, text: str, *, code: str | None = None, ours: bool = False, soap_code: str | None = None
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        #: The service's own code, beside SOAP's few.
+        self.code = code
+        self.ours = ours
+        #: `VersionMismatch` or `MustUnderstand`, where one of these is the reason.
+        self.soap_code = soap_code
+
+
+class SoapServer:
+    """One service. Pure but for ids and the clock."""
+
+    def __init__(self, contract: Contract, clock: Clock, limits: Limits = LIMITS) -> None:
+        self._contract = contract
+        self._clock = clock
+        self._limits = limits
+
+    def receive(self, content_type: str, body: bytes) -> Call:
+        """The call in a request. `SOAPAction` is a hint and not looked at.
+
+        Raises `SoapFault`, to be answered with `fault`.
+        """
+        try:
+            return self._call(self._open(content_type, body))
+        except Refused as error:
+            raise SoapFault("the message was not accepted", code=error.code.upper()) from error
+
+    def answer(self, call: Call, values: Mapping[str, Any]) -> SoapAnswer:
+        """The reply to a call. Raises `Refused` when the values don't fit the contract's types."""
+        contract = self._contract
+        header = reply_header(call.header, contract.service.party, self._clock.now())
+        body = call.dialect.wrap(contract.header.write(header), call.action.reply.write(values))
+        return SoapAnswer(200, _content_type(call.dialect), body)
+
+    def fault(self, fault: SoapFault, content_type: str) -> SoapAnswer:
+        """The answer to a request of that content type that could not be taken."""
+        dialect = _announced(content_type) or self._contract.dialect
+        code = fault.soap_code or (dialect.receiver if fault.ours else dialect.sender)
+        body = dialect.wrap("", write_fault(dialect, code, fault.text, fault.code))
+        # SOAP 1.2 part 2, table 20: a sender's fault is 400. SOAP 1.1 knows only 500.
+        status = 400 if code == dialect.sender and dialect.version == "1.2" else 500
+        return SoapAnswer(status, _content_type(dialect), body)
+
+    def _open(self, content_type: str, body: bytes) -> Envelope:
+        announced = _announced(content_type)
+        if announced is None:
+            raise Refused("unsupported_media_type")
+        root = parse(body, self._limits)
+        dialect = dialect_of(root)
+        if dialect is not None and (dialect is not announced or dialect not in self._contract.dialects):
+            raise SoapFault("SOAP version", code="SOAP_VERSION", soap_code="VersionMismatch")
+        envelope = open_envelope(root)
+        if envelope.not_understood():
+            raise SoapFault("a header block is not understood", soap_code="MustUnderstand")
+        return envelope
+
+    def _call(self, envelope: Envelope) -> Call:
+        header = envelope.message_header
+        if header is None:
+            raise Refused("header_missing")
+        action = self._contract.by_request_tag.get(str(envelope.content.tag))
+        if action is None:
+            raise Refused("operation_unknown")
+        self._contract.check(header)
+        self._contract.check(envelope.content)
+        return Call(
+            action=action,
+            dialect=envelope.dialect,
+            header=self._contract.header.read(header),
+            values=action.request.read(envelope.content),
+        )
+
+
+def _announced(content_type: str) -> Dialect | None:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return next((dialect for dialect in DIALECTS if dialect.media_type == media_type), None)
+
+
+def _content_type(dialect: Dialect) -> str:
+    return f"{dialect.media_type}; charset=utf-8"

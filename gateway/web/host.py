@@ -1,0 +1,173 @@
+"""The two HTTP listeners: the service centers' side and the operators' side, as separate applications."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from gateway.errors import Misconfigured
+from gateway.pipeline.engine import Engine
+from gateway.settings import Settings
+from gateway.settings.model import Listener
+from gateway.web.admin import Admin
+from gateway.web.authentication import PartyKeys
+from gateway.web.batches import Batches, Readers, Writers
+from gateway.web.caller import Door
+from gateway.web.connection import connections
+from gateway.web.documents import Documents
+from gateway.web.middleware import answer_always, protect
+from gateway.web.operators import OperatorTokens
+
+#: How long requests under way may go on once the host stops.
+_GRACE_S: Final = 10.0
+_HANDSHAKE_S: Final = 10.0
+_BACKLOG: Final = 512
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listening:
+    """A listener that is up."""
+
+    server: asyncio.Server
+    runner: web.AppRunner
+    url: str
+
+
+class WebHost:
+    """Serves one engine. Nothing is opened before `start`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        readers: Readers,
+        writers: Writers,
+        keys: PartyKeys,
+        operators: OperatorTokens,
+        *,
+        grace_s: float = _GRACE_S,
+    ) -> None:
+        self._engine = engine
+        self._readers = readers
+        self._writers = writers
+        self._door = Door(engine, keys)
+        self._operators = operators
+        self._grace_s = grace_s
+        self._public: _Listening | None = None
+        self._admin: _Listening | None = None
+        self._admin_handlers: Admin | None = None
+        self._intake_open = False
+
+    async def start(self) -> None:
+        """Listen on both. Raises `Misconfigured` when an address is taken or a key file does not fit."""
+        listeners = self._engine.settings.gateway.listeners
+        try:
+            self._admin_handlers = Admin(self._engine, self._operators, lambda: self._intake_open)
+            self._admin = await self._listen(listeners.admin, self._admin_routes)
+            self._public = await self._listen(listeners.public, self._public_routes)
+        except BaseException:
+            await self.stop()
+            raise
+        self._intake_open = True
+
+    async def stop(self) -> None:
+        """Take no more requests, and let those under way end within the grace. Safe to call again."""
+        self._intake_open = False
+        public, admin, handlers = self._public, self._admin, self._admin_handlers
+        self._public = self._admin = self._admin_handlers = None
+        # The operators' side last: probes see that intake is closed while batches end.
+        for listening in (public, admin):
+            if listening is not None:
+                listening.server.close()
+                await listening.runner.cleanup()
+        if handlers is not None:
+            handlers.close()
+
+    @property
+    def public_url(self) -> str:
+        """Where the public listener can be reached, such as `http://127.0.0.1:8080`."""
+        return _up(self._public).url
+
+    @property
+    def admin_url(self) -> str:
+        """Where the admin listener can be reached."""
+        return _up(self._admin).url
+
+    def _public_routes(self, base_url: str) -> list[web.RouteDef]:
+        batches = Batches(self._engine, self._door, self._readers, self._writers, base_url)
+        documents = Documents(base_url, self._engine.clock.today())
+        return [*batches.routes(), *documents.routes()]
+
+    def _admin_routes(self, _base_url: str) -> list[web.RouteDef]:
+        return [] if self._admin_handlers is None else self._admin_handlers.routes()
+
+    async def _listen(self, listener: Listener, routes: Callable[[str], list[web.RouteDef]]) -> _Listening:
+        """Take the address first: its port is written into answers."""
+        settings = self._engine.settings
+        context = _tls(listener, settings)
+        taken = _taken(listener)
+        try:
+            url = _url(listener, taken, context)
+            base_url = settings.gateway.base_url if listener.port else url
+            runner = _runner(base_url, routes(base_url), self._grace_s)
+            await runner.setup()
+            server = await asyncio.get_running_loop().create_server(
+                connections(_up(runner.server), base_url, settings.gateway.intake.header_timeout_s),
+                sock=taken,
+                ssl=context,
+                ssl_handshake_timeout=_HANDSHAKE_S if context else None,
+            )
+        except BaseException:
+            taken.close()
+            raise
+        return _Listening(server, runner, url)
+
+
+def _up(found: T | None) -> T:
+    if found is None:
+        raise RuntimeError("the host is not started")
+    return found
+
+
+def _taken(listener: Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    try:
+        return socket.create_server((listener.host, listener.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        where = f"{listener.host}:{listener.port}"
+        raise Misconfigured([f"gateway.yaml:1:1: cannot listen on {where}: {error.strerror}"]) from error
+
+
+def _url(listener: Listener, taken: socket.socket, context: ssl.SSLContext | None) -> str:
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    return f"{'https' if context else 'http'}://{host}:{taken.getsockname()[1]}"
+
+
+def _runner(base_url: str, routes: list[web.RouteDef], grace_s: float) -> web.AppRunner:
+    app = web.Application(middlewares=[answer_always(base_url)])
+    app.on_response_prepare.append(protect)
+    app.add_routes(routes)
+    return web.AppRunner(app, shutdown_timeout=grace_s)
+
+
+def _tls(listener: Listener, settings: Settings) -> ssl.SSLContext | None:
+    if listener.tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.file(listener.tls.certificate), settings.file(listener.tls.key))
+        if listener.tls.client_ca is not None:
+            context.load_verify_locations(settings.file(listener.tls.client_ca))
+            # Optional: a party may prove itself by token instead.
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except (OSError, ssl.SSLError) as error:
+        raise Misconfigured(["gateway.yaml:1:1: a listener's TLS files cannot be used"]) from error
+    return context

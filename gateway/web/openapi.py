@@ -1,0 +1,351 @@
+"""The OpenAPI 3.1 document of the public listener, made from the code: models, states, codes, limits.
+
+`PATHS` says for each route what a reader needs to know; a test holds it and the router together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final, get_args
+
+from pydantic.json_schema import models_json_schema
+
+from gateway.observe.exposition import gateway_version
+from gateway.pipeline.intake import MAX_NAMED, Mode
+from gateway.pipeline.report import MAX_LIMIT
+from gateway.states import PublicState
+from gateway.web import problems
+from gateway.web.examples import EXAMPLES, example_batch, example_results
+from schemas.application import BatchHeader, VisaApplication
+
+Schema = dict[str, Any]
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+_JSON: Final = "application/json"
+_TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
+
+
+def document(base_url: str, today: date) -> Schema:
+    """The whole document. `today` is for the dates of the examples."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Umrah gateway: service centers",
+            "version": gateway_version(),
+            "description": _DESCRIPTION,
+        },
+        "servers": [{"url": base_url}],
+        "security": [{"token": []}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": _paths(today),
+        "components": {
+            "securitySchemes": {"token": _TOKEN},
+            "schemas": _schemas(),
+            "responses": {"problem": _problem_response()},
+            "parameters": _PARAMETERS,
+        },
+    }
+
+
+_DESCRIPTION: Final = (
+    "Visa batches in, one result a line out. A 202 is given only after the batch is durably recorded. Send the "
+    "same batch again under the same Idempotency-Key whenever an answer was lost: it is taken once."
+)
+_TAGS: Final = {
+    "Batches": "Submitting visa applications and fetching what became of each.",
+    "Applications": "One application.",
+    "Documents": "About this interface.",
+}
+_TOKEN: Final[Schema] = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": (
+        "Signed with the party's own key (EdDSA or ES256). Claims: iss = party, aud = umrah-gateway, iat, "
+        "exp at most 5 minutes later, jti. On a POST a jti is taken once, except to repeat the same request "
+        "under the same Idempotency-Key; a GET may use the token until it expires."
+    ),
+}
+_PARAMETERS: Final[Schema] = {
+    "id": {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "As given out by the gateway. Another party's id answers 404, as an absent one does.",
+        "schema": {"type": "string", "maxLength": 64},
+    },
+    "key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": True,
+        "description": "1 to 255 visible ASCII characters, new for each batch, such as the file's SHA-256.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    },
+    "language": {
+        "name": "Accept-Language",
+        "in": "header",
+        "description": "ar or en: the language of a problem's detail.",
+        "schema": {"type": "string", "examples": ["ar", "en"]},
+    },
+}
+
+
+# --- paths ------------------------------------------------------------------------------------------
+
+
+def _paths(today: date) -> Schema:
+    batch = "/v1/batches/{id}"
+    return {
+        "/v1/batches": {"post": _submit(today)},
+        batch: {"get": _read("batchStatus", "How far a batch has come", "BatchStatus")},
+        f"{batch}/applications": {"get": _page()},
+        f"{batch}/results": {"get": _results()},
+        f"{batch}/rejected": {"get": _read("rejectedLines", _REJECTED, "RejectedLines")},
+        f"{batch}/confirm": {"post": _act("confirmBatch", _CONFIRM, "BatchStatus")},
+        f"{batch}/cancel": {"post": _act("cancelBatch", _CANCEL, "BatchCancellation")},
+        "/v1/applications/{id}/cancel": {
+            "post": _act("cancelApplication", "Cancel one application", "Cancellation", "Applications")
+        },
+        "/v1/messages/{id}": {
+            "get": _read("message", "One application's state", "Result", "Applications")
+        },
+        "/openapi.json": {"get": _open("openapi", "This document", _JSON)},
+        "/docs": {"get": _open("docs", "This document for people", "text/html")},
+        "/problems/{code}": {"get": _problem_page()},
+    }
+
+
+_REJECTED: Final = "The rejected lines as they were submitted, ready to mend and send again"
+_CONFIRM: Final = "The results have been fetched: their retention begins"
+_CANCEL: Final = "Cancel every line that can still be cancelled"
+
+
+def _submit(today: date) -> Schema:
+    mode = {"type": "string", "enum": list(get_args(Mode)), "default": "lines"}
+    return {
+        **_operation("submitBatch", "Submit a batch", "Batches"),
+        "description": (
+            "In the default mode good lines go on while bad ones come back with row, field and reason. With "
+            "`mode=all_or_nothing` one bad line refuses the batch. A repeated Idempotency-Key with the same "
+            "decoded body, media type and mode gets the first answer again; with another one, 409."
+        ),
+        "parameters": [
+            {"$ref": "#/components/parameters/key"},
+            _query("mode", mode, "Whether good lines are taken without the bad ones."),
+            _query("dry_run", {"type": "boolean", "default": False}, "Validate only; nothing is recorded."),
+            _header("Content-Encoding", {"type": "string", "enum": ["gzip", "identity"]}),
+            {"$ref": "#/components/parameters/language"},
+        ],
+        "requestBody": {"required": True, "content": _batch_content(today)},
+        "responses": {
+            "200": _answer("A dry run: what would have been answered.", "Receipt"),
+            "202": {**_answer("Durably recorded.", "Receipt"), "headers": _receipt_headers()},
+            **_refusals(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+        },
+    }
+
+
+def _batch_content(today: date) -> Schema:
+    schemas: Mapping[str, Schema] = {_JSON: {"$ref": _REFERENCE.format(model="VisaBatch")}}
+    return {
+        media: {"schema": schemas.get(media, {"type": "string"}), "example": example_batch(media, today)}
+        for media in EXAMPLES
+    }
+
+
+def _receipt_headers() -> Schema:
+    return {
+        "Location": {"description": "The batch.", "schema": {"type": "string", "format": "uri"}},
+        "Idempotency-Replayed": {
+            "description": "`true` when this is an earlier answer given again.",
+            "schema": {"type": "string", "enum": ["true"]},
+        },
+    }
+
+
+def _page() -> Schema:
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 100}
+    operation = _read("batchApplications", "Lines of a batch, a page at a time", "Page")
+    operation["parameters"] += [
+        _query("state", {"$ref": _REFERENCE.format(model="State")}, "Only lines in this state."),
+        _query("cursor", {"type": "string"}, "The `next_cursor` of the page before."),
+        _query("limit", limit, "Lines a page."),
+    ]
+    operation["responses"] |= _refusals(400)
+    return operation
+
+
+def _results() -> Schema:
+    operation = _read("batchResults", "All results of a batch, in the format that Accept asks for", "Results")
+    operation["responses"]["200"]["content"] = {
+        media: {
+            "schema": {"$ref": _REFERENCE.format(model="Results")} if media == _JSON else {"type": "string"},
+            "example": example_results(media),
+        }
+        for media in EXAMPLES
+    }
+    operation["responses"] |= _refusals(406)
+    return operation
+
+
+def _problem_page() -> Schema:
+    code = {**_PARAMETERS["id"], "name": "code", "description": "A problem's `code`."}
+    operation = _open("problem", "What a problem's code means, in English and Arabic", "text/html")
+    return {**operation, "parameters": [code], "responses": operation["responses"] | _refusals(404)}
+
+
+def _operation(name: str, summary: str, tag: str) -> Schema:
+    return {"operationId": name, "summary": summary, "tags": [tag]}
+
+
+def _read(name: str, summary: str, schema: str, tag: str = "Batches") -> Schema:
+    parameters = [{"$ref": f"#/components/parameters/{name}"} for name in ("id", "language")]
+    return {
+        **_operation(name, summary, tag),
+        "parameters": parameters,
+        "responses": {"200": _answer("Found.", schema), **_refusals(401, 403, 404, 503)},
+    }
+
+
+def _act(name: str, summary: str, schema: str, tag: str = "Batches") -> Schema:
+    operation = _read(name, summary, schema, tag)
+    optional = {**_PARAMETERS["key"], "required": False}
+    operation["parameters"].append(optional)
+    operation["responses"]["200"]["description"] = "Done, or asked for."
+    operation["responses"] |= _refusals(409)
+    return operation
+
+
+def _open(name: str, summary: str, media: str) -> Schema:
+    answer = {"description": "Found.", "content": {media: {}}}
+    return {**_operation(name, summary, "Documents"), "security": [], "responses": {"200": answer}}
+
+
+def _query(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+def _header(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "header", "schema": schema}
+
+
+def _answer(description: str, schema: str) -> Schema:
+    return {
+        "description": description,
+        "content": {_JSON: {"schema": {"$ref": _REFERENCE.format(model=schema)}}},
+    }
+
+
+def _refusals(*statuses: int) -> Schema:
+    return {str(status): {"$ref": "#/components/responses/problem"} for status in statuses}
+
+
+def _problem_response() -> Schema:
+    schema = {"$ref": _REFERENCE.format(model="Problem")}
+    return {"description": "A problem (RFC 9457).", "content": {problems.MEDIA_TYPE: {"schema": schema}}}
+
+
+# --- schemas ----------------------------------------------------------------------------------------
+
+
+def _schemas() -> Schema:
+    return {**_models(), **_answers()}
+
+
+def _models() -> Schema:
+    """The request, from the models that check it."""
+    wanted: Any = [(VisaApplication, "validation"), (BatchHeader, "validation")]
+    _, found = models_json_schema(wanted, ref_template=_REFERENCE)
+    models: Schema = found["$defs"]
+    header = models.pop("BatchHeader")
+    lines = {"type": "array", "minItems": 1, "items": {"$ref": _REFERENCE.format(model="VisaApplication")}}
+    batch = {
+        **header,
+        "title": "VisaBatch",
+        "description": "A batch: what it says of all its lines, then the lines. The order matters.",
+        "properties": {**header["properties"], "applications": lines},
+        "required": [*header["required"], "applications"],
+    }
+    return {"VisaBatch": batch, **models}
+
+
+def _answers() -> Schema:
+    text: Schema = {"type": "string"}
+    maybe: Schema = {"type": ["string", "null"]}
+    count: Schema = {"type": "integer", "minimum": 0}
+    fault = _object(
+        pointer={**text, "description": "RFC 6901, inside the application or the batch header."},
+        code={**text, "description": "Stable. `/problems/{code}` explains it."},
+        detail={**text, "description": "English."},
+        detail_ar={**text, "description": "Arabic."},
+    )
+    place: Schema = {
+        "line": {"type": "integer", "description": "Counts applications from 1, in every format."},
+        "row": {"type": ["integer", "null"], "description": "The place in the file, where lines are rows."},
+        "reference": maybe,
+    }
+    status = {
+        "batch_id": text,
+        "batch_reference": maybe,
+        "state": {"type": "string", "enum": ["receiving", "processing", "completed"]},
+        "revision": {"type": "integer", "description": "Raised when a settled line changes."},
+        "counts": {"$ref": _REFERENCE.format(model="Counts")},
+        **dict.fromkeys(("received_at", "accepted_at", "completed_at", "confirmed_at"), _TIME),
+    }
+    visa = _object(number=text, valid_from=maybe, valid_until=maybe, stay_until=maybe)
+    result: Schema = {
+        "line": {"type": ["integer", "null"]},
+        "reference": maybe,
+        "application_id": text,
+        "state": {"$ref": _REFERENCE.format(model="State")},
+        "visa": {"oneOf": [visa, {"type": "null"}]},
+        "reason": {**maybe, "description": "A code: why it waits, or why it was refused."},
+        "expected_at": _TIME,
+        "errors": _list("Fault"),
+        "updated_at": _TIME,
+    }
+    fault_in_line = {"allOf": [{"$ref": _REFERENCE.format(model="Fault")}, {"properties": place}]}
+    named = {"type": "array", "maxItems": MAX_NAMED, "items": _ref("LineFault")}
+    return {
+        "State": {"type": "string", "enum": [state.value for state in PublicState]},
+        "Counts": {"type": "object", "additionalProperties": count, "examples": [{"total": 2, "accepted": 2}]},
+        "Fault": fault,
+        "LineFault": fault_in_line,
+        "Receipt": _object(
+            batch_id=maybe,
+            state={"type": "string", "enum": ["processing", "validated"]},
+            counts=_ref("Counts"),
+            rejected={**named, "description": "An entry for each fault of each of the first rejected lines."},
+            more_rejected={"type": "boolean", "description": "More lines were rejected than are named."},
+        ),
+        "BatchStatus": _object(**status),
+        "BatchCancellation": _object(**status, cancellations=count),
+        "Result": {"type": "object", "properties": result},
+        "Cancellation": {"type": "object", "properties": {**result, "cancel_requested": {"type": "boolean"}}},
+        "Page": _object(applications=_list("Result"), next_cursor=maybe),
+        "Results": _object(batch=_ref("BatchStatus"), results=_list("Result")),
+        "RejectedLines": _object(batch=_ref("BatchStatus"), rejected=_list("RejectedLine")),
+        "RejectedLine": _object(line=place["line"], errors=_list("Fault"), application={"type": "object"}),
+        "Problem": _object(
+            type={"type": "string", "format": "uri"},
+            title=text,
+            status={"type": "integer"},
+            detail={**text, "description": "In the language of Accept-Language."},
+            code=text,
+            request_id={**text, "description": "Also in X-Request-Id: name it when you ask for help."},
+            errors=_list("LineFault"),
+        ),
+    }
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _ref(model: str) -> Schema:
+    return {"$ref": _REFERENCE.format(model=model)}
+
+
+def _list(model: str) -> Schema:
+    return {"type": "array", "items": _ref(model)}
