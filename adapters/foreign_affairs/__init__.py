@@ -1,0 +1,10 @@
+"""Foreign Affairs: visas issued, asked about and cancelled, over SOAP 1.2.
+
+An issuance is not repeated blindly: a call whose answer was lost is asked about by `request_reference`, which
+is the same in every repetition. Dates travel as a pair, Gregorian and Umm al-Qura; the first is
+authoritative.
+"""
+
+from adapters.foreign_affairs.operations import OPERATIONS, SERVICES
+
+__all__ = ["OPERATIONS", "SERVICES"]

@@ -28,6 +28,10 @@ from schemas.violation import Violation
 #: Rows that can't be read before the first that can: they wait for the header that it brings.
 _MAX_WAITING: Final = 1_000
 _FIELD: Final = re.compile(r'(?:"(?P<quoted>(?:[^"]++|"")*+)"|(?P<plain>[^",\r\n]*+))(?P<end>,|\Z)')
+#: Outside quotes, up to a newline or an opening quote whose end is not in sight.
+_OUTSIDE: Final = re.compile(rb"""(?:[^"\n]++|(?<=[^,])"|(?<=,)"(?:[^"]++|"")*+"(?=[,\r\n]))*+""")
+#: Inside quotes, up to one that is not doubled.
+_QUOTED: Final = re.compile(rb'(?:[^"]++|"")*+')
 _QUOTE, _COMMA, _CR, _LF = b'",\r\n'
 
 
@@ -177,18 +181,14 @@ class _RecordScanner:
     def scan(self, buffer: bytearray) -> int | None:
         """The index just past the record's newline, or None when the buffer ends first."""
         while self.position < len(buffer):
-            if self._quoted:
-                if not self._leave_quotes(buffer):
-                    return None
-            else:
-                newline = buffer.find(b"\n", self.position)
-                quote = buffer.find(b'"', self.position, newline if newline >= 0 else len(buffer))
-                if quote < 0:
-                    self._move(buffer, len(buffer) if newline < 0 else newline + 1)
-                    return None if newline < 0 else newline + 1
-                before = buffer[quote - 1] if quote > self.position else self._before
-                self._quoted = before == _COMMA
-                self._move(buffer, quote + 1)
+            found = self._pass(_QUOTED if self._quoted else _OUTSIDE, buffer)
+            if found == len(buffer) or (self._quoted and found + 1 == len(buffer)):
+                return None
+            if buffer[found] == _LF:
+                return found + 1
+            self._quoted = not self._quoted and self._before == _COMMA
+            self._before = _QUOTE
+            self.position += 1
         return None
 
     def drop(self, buffer: bytearray) -> None:
@@ -196,21 +196,14 @@ class _RecordScanner:
         del buffer[: self.position]
         self.position = 0
 
-    def _leave_quotes(self, buffer: bytearray) -> bool:
-        """Pass the closing quote; False when it may not have come yet."""
-        quote = buffer.find(b'"', self.position)
-        if quote < 0 or quote + 1 == len(buffer):
-            self._move(buffer, len(buffer) if quote < 0 else quote)
-            return False
-        doubled = buffer[quote + 1] == _QUOTE
-        self._quoted = doubled
-        self._move(buffer, quote + 1 + doubled)
-        return True
-
-    def _move(self, buffer: bytearray, position: int) -> None:
-        if position > self.position:
-            self._before = buffer[position - 1]
-        self.position = position
+    def _pass(self, pattern: re.Pattern[bytes], buffer: bytearray) -> int:
+        """Move to the next byte that decides something."""
+        match = pattern.match(buffer, self.position)
+        end = match.end() if match else self.position
+        if end > self.position:
+            self._before = buffer[end - 1]
+        self.position = end
+        return end
 
 
 def _columns(names: Sequence[str]) -> _Columns:

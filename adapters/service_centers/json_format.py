@@ -151,7 +151,7 @@ class JsonParser(PushParser):
         limit = self._limits.max_line_bytes
         yield from self._peek()
         scanner = ValueScanner()
-        while (end := scanner.scan(self._buffer)) is None and len(self._buffer) <= limit:
+        while (end := self._scan(scanner)) is None and len(self._buffer) <= limit:
             yield from self._more()
         if end is None or end > limit:
             raise refusal("line_too_long", limit=limit)
@@ -163,7 +163,7 @@ class JsonParser(PushParser):
         yield from self._peek()
         scanner = ValueScanner()
         kept = True
-        while (end := scanner.scan(self._buffer)) is None:
+        while (end := self._scan(scanner)) is None:
             if not kept or len(self._buffer) > limit:
                 kept = False
                 self._cut(scanner.position)
@@ -171,6 +171,13 @@ class JsonParser(PushParser):
             yield from self._more()
         raw = self._cut(end)
         return raw if kept and end <= limit else None
+
+    def _scan(self, scanner: ValueScanner) -> int | None:
+        try:
+            return scanner.scan(self._buffer)
+        except JsonError as fault:
+            # The rest of the value may be endless: whose line it is matters no more.
+            raise refusal_for(fault.violation, line=self._line) from fault
 
     def _cut(self, end: int) -> bytes:
         cut = bytes(self._buffer[:end])

@@ -14,6 +14,8 @@ from schemas.violation import Violation
 
 #: I-JSON's exact integers have 16 digits; more are refused before they are converted.
 _MAX_DIGITS: Final = 19
+#: Brackets in one value; a full application has about 20.
+_MAX_BRACKETS: Final = 2_500
 _ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
@@ -41,18 +43,21 @@ class ValueScanner:
     caller may drop `position` bytes from the front of its buffer if it resets `position` to 0.
     """
 
-    __slots__ = ("_bare", "_depth", "_quoted", "_started", "deepest", "position")
+    __slots__ = ("_bare", "_brackets", "_depth", "_quoted", "_started", "deepest", "position")
 
     def __init__(self) -> None:
         #: Where scanning goes on.
         self.position = 0
         #: The deepest nesting met.
         self.deepest = 0
-        self._depth = 0
+        self._brackets = self._depth = 0
         self._started = self._quoted = self._bare = False
 
     def scan(self, buffer: bytearray | bytes) -> int | None:
-        """The index just past the value, or None when the buffer ends before it does."""
+        """The index just past the value, or None when the buffer ends before it does.
+
+        Raises `JsonError` at so many brackets that following them would be the harm intended.
+        """
         if not self._started and buffer:
             self._start(buffer[0])
         if self._bare:
@@ -80,12 +85,22 @@ class ValueScanner:
         self.position += 1
         if buffer[position] == _QUOTE:
             self._quoted = not self._quoted
-        elif buffer[position] in _OPENING:
-            self._depth += 1
-            self.deepest = max(self.deepest, self._depth)
         else:
-            self._depth -= 1
+            self._bracket(opening=buffer[position] in _OPENING)
         return True
+
+    def _bracket(self, *, opening: bool) -> None:
+        self._brackets += 1
+        self._depth += 1 if opening else -1
+        self.deepest = max(self.deepest, self._depth)
+        if self._brackets > _MAX_BRACKETS:
+            self.check_depth()
+            raise JsonError("too_many_elements", limit=_MAX_BRACKETS)
+
+    def check_depth(self) -> None:
+        """Raise `JsonError` if what was scanned is nested deeper than the decoder may go."""
+        if self.deepest > MAX_DEPTH:
+            raise JsonError("nesting_too_deep", limit=MAX_DEPTH)
 
 
 def _end(pattern: re.Pattern[bytes], buffer: bytearray | bytes, position: int) -> int:
@@ -116,7 +131,7 @@ class StrictDecoder:
 
     def decode(self, raw: bytes) -> Any:
         """The value of `raw`. Raises `JsonError` with code, pointer and position, never the content."""
-        _check_depth(raw)
+        _check_nesting(raw)
         self._marked = False
         try:
             value = self._decoder.decode(raw.decode())
@@ -161,14 +176,13 @@ def _first_repeated(names: Iterable[str]) -> str:
     raise AssertionError("called for a repeated name")
 
 
-def _check_depth(raw: bytes) -> None:
+def _check_nesting(raw: bytes) -> None:
     """Raise `JsonError` before the decoder would recurse too deep."""
     if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
         return
     scanner = ValueScanner()
     scanner.scan(raw.lstrip())
-    if scanner.deepest > MAX_DEPTH:
-        raise JsonError("nesting_too_deep", limit=MAX_DEPTH)
+    scanner.check_depth()
 
 
 def _raise_first_fault(value: Any, pointer: str = "") -> None:

@@ -24,8 +24,10 @@ RESULTS_NAMESPACE: Final = "urn:umrah:service-centers:visa-results:v1"
 
 _IN_NAMESPACE: Final = BATCH_NAMESPACE + SEPARATOR
 _ROOT, _LINES, _LINE = (_IN_NAMESPACE + name for name in ("visa_batch", "applications", "application"))
-#: Elements in one application; a full one has about 60.
+#: Elements in one application or header; a full one has about 60.
 _MAX_ELEMENTS: Final = 500
+#: Elements and comments at which an application is no mistake any more, but meant to cost.
+_MAX_EVENTS: Final = 5_000
 #: Expat reads an unfinished token again with every piece: few pieces, however small the chunks.
 _PIECE_BYTES: Final = 16_384
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
@@ -92,6 +94,7 @@ class XmlParser(PushParser):
             self._begin_lines(attributes)
         else:
             self._check_size()
+            self._check_events()
             self._record.start(name, attributes)
 
     def text(self, text: str) -> None:
@@ -104,6 +107,7 @@ class XmlParser(PushParser):
 
     def interrupt(self) -> None:
         """A comment or processing instruction; see `xml_events.Handler`."""
+        self._check_events()
         self._record.interrupt()
 
     def end(self) -> None:
@@ -156,6 +160,10 @@ class XmlParser(PushParser):
             raise refusal("line_too_long", limit=limit)
         if self._stage is _Stage.LINE:
             self._record.give_up("line_too_long", limit=limit)
+
+    def _check_events(self) -> None:
+        if self._record.events >= _MAX_EVENTS:
+            raise refusal("too_many_elements", row=self._events.row, limit=_MAX_EVENTS)
 
 
 class _Element:
@@ -210,18 +218,19 @@ class _Record:
     def __init__(self) -> None:
         self._open = [_Element("", "", "")]
         self._open[0].children = {}
-        self._elements = 0
+        #: Elements, comments and processing instructions so far.
+        self.events = 0
         self._skipped = 0
         self._fault: Violation | None = None
 
     def start(self, name: str, attributes: Sequence[str]) -> None:
-        self._elements += 1
+        self.events += 1
         parent, local = self._open[-1], name.removeprefix(_IN_NAMESPACE)
         if local is name or attributes:
             self._fail("unknown_field", step_into(parent.pointer, local))
         elif fault := parent.fault_of_child(local):
             self._fail(fault, step_into(parent.pointer, local))
-        elif self._elements > _MAX_ELEMENTS:
+        elif self.events > _MAX_ELEMENTS:
             self._fail("too_many_elements", limit=_MAX_ELEMENTS)
         if self._fault:
             self._skipped += 1
@@ -233,6 +242,7 @@ class _Record:
             self._open[-1].texts.append(text)
 
     def interrupt(self) -> None:
+        self.events += 1
         self._open[-1].interrupted = True
 
     def end(self) -> None:

@@ -68,14 +68,14 @@ def _leaf(body: Any, steps: tuple[str, ...]) -> Any:
     """
     value = body
     for step in steps:
-        if not isinstance(value, dict | Mapping):
+        # The exact type is told first, here and below: this runs for each field of each call.
+        if type(value) is not dict and not isinstance(value, Mapping):
             return None
         value = value.get(step)
-    return None if _holds_fields(value) else value
+    return value if type(value) is str or not _holds_fields(value) else None
 
 
 def _holds_fields(value: Any) -> bool:
-    # Almost every value is text: told first, because this runs for each field of each call.
     if value is None or isinstance(value, str):
         return False
     if isinstance(value, Mapping):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.clock import micros
-from gateway.errors import Conflict, Refused, Unavailable
+from gateway.errors import Refused, Unavailable
 from gateway.ledger.port import MessageFilter
 from gateway.message import MessageId, Micros, PartyId
 from gateway.observe.exposition import LedgerCollector, LedgerNumbers, expose
@@ -92,20 +92,19 @@ class Admin:
 
     def routes(self) -> list[web.RouteDef]:
         """Everything on the admin listener."""
-        get = {"allow_head": False}
         return [
-            web.get("/metrics", self.metrics, **get),
-            web.get("/livez", self.livez, **get),
-            web.get("/readyz", self.readyz, **get),
-            web.get("/v1/admin/messages", self.messages, **get),
-            web.get("/v1/admin/messages/{id}", self.show, **get),
-            web.get("/v1/admin/messages/{id}/why", self.why, **get),
-            web.post("/v1/admin/messages/{id}/retry", self.retry),
-            web.post("/v1/admin/messages/{id}/cancel", self.cancel),
-            web.post("/v1/admin/messages/{id}/resolve", self.resolve),
-            web.post("/v1/admin/messages/{id}/resolve/confirm", self.confirm),
-            web.post("/v1/admin/retry", self.retry_all),
-            web.post("/v1/admin/cancel", self.cancel_all),
+            web.route("GET", "/metrics", self.metrics),
+            web.route("GET", "/livez", self.livez),
+            web.route("GET", "/readyz", self.readyz),
+            web.route("GET", "/v1/admin/messages", self.messages),
+            web.route("GET", "/v1/admin/messages/{id}", self.show),
+            web.route("GET", "/v1/admin/messages/{id}/why", self.why),
+            web.route("POST", "/v1/admin/messages/{id}/retry", self.retry),
+            web.route("POST", "/v1/admin/messages/{id}/cancel", self.cancel),
+            web.route("POST", "/v1/admin/messages/{id}/resolve", self.resolve),
+            web.route("POST", "/v1/admin/messages/{id}/resolve/confirm", self.confirm),
+            web.route("POST", "/v1/admin/retry", self.retry_all),
+            web.route("POST", "/v1/admin/cancel", self.cancel_all),
         ]
 
     # machines

@@ -16,6 +16,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from jwt.types import Options
 
 from gateway.errors import GatewayError, Misconfigured
 from gateway.ledger.port import Ledger
@@ -30,7 +31,7 @@ _LONGEST_TOKEN: Final = 4_096
 _END_OF_TIME: Final = 10**11
 _JTI: Final = re.compile(r"[\x21-\x7e]{1,128}")
 #: Everything about time is checked here, by our own clock.
-_DECODING: Final[dict[str, Any]] = {
+_DECODING: Final[Options] = {
     "require": ["iss", "aud", "exp"],
     "verify_exp": False,
     "verify_iat": False,

@@ -48,17 +48,16 @@ class Batches:
 
     def routes(self) -> list[web.RouteDef]:
         """Everything a center can call."""
-        get = {"allow_head": False}
         return [
-            web.post("/v1/batches", self.submit, expect_handler=expect_later),
-            web.get("/v1/batches/{id}", self.status, **get),
-            web.get("/v1/batches/{id}/applications", self.page, **get),
-            web.get("/v1/batches/{id}/results", self.results, **get),
-            web.get("/v1/batches/{id}/rejected", self.rejected, **get),
-            web.post("/v1/batches/{id}/confirm", self.confirm),
-            web.post("/v1/batches/{id}/cancel", self.cancel),
-            web.post("/v1/applications/{id}/cancel", self.cancel_application),
-            web.get("/v1/messages/{id}", self.message, **get),
+            web.route("POST", "/v1/batches", self.submit, expect_handler=expect_later),
+            web.route("GET", "/v1/batches/{id}", self.status),
+            web.route("GET", "/v1/batches/{id}/applications", self.page),
+            web.route("GET", "/v1/batches/{id}/results", self.results),
+            web.route("GET", "/v1/batches/{id}/rejected", self.rejected),
+            web.route("POST", "/v1/batches/{id}/confirm", self.confirm),
+            web.route("POST", "/v1/batches/{id}/cancel", self.cancel),
+            web.route("POST", "/v1/applications/{id}/cancel", self.cancel_application),
+            web.route("GET", "/v1/messages/{id}", self.message),
         ]
 
     # in

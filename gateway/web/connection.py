@@ -63,7 +63,9 @@ class Connection(web.RequestHandler):
 
 
 def _malformed(error: BaseException | None) -> Problem:
-    return Problem(431, "headers_too_large") if isinstance(error, LineTooLong) else Problem(400, "bad_request")
+    return (
+        Problem(431, "headers_too_large") if isinstance(error, LineTooLong) else Problem(400, "bad_request")
+    )
 
 
 def connections(

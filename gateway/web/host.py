@@ -102,7 +102,7 @@ class WebHost:
 
     def _public_routes(self, base_url: str) -> list[web.RouteDef]:
         batches = Batches(self._engine, self._door, self._readers, self._writers, base_url)
-        documents = Documents(base_url, self._engine.clock.today())
+        documents = Documents(base_url, self._engine.clock.today(), self._writers)
         return [*batches.routes(), *documents.routes()]
 
     def _admin_routes(self, _base_url: str) -> list[web.RouteDef]:

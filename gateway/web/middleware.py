@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from gateway.message import new_id
 from gateway.observe.log import log
 from gateway.web.problems import is_fault, problem_of, respond
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 #: Who the request comes from, once that is proven.
@@ -49,7 +46,9 @@ def answer_always(base_url: str) -> Middleware:
 
 def _answer(error: Exception, request: web.Request, base_url: str) -> web.StreamResponse:
     if is_fault(error):
-        log.exception("request_failed", action="request", request_id=request[REQUEST_ID], route=_route(request))
+        log.exception(
+            "request_failed", action="request", request_id=request[REQUEST_ID], route=_route(request)
+        )
     if request.writer.output_size:
         # Part of another answer is out: the connection is cut, and the caller sees that it is incomplete.
         raise ConnectionResetError from error
@@ -88,4 +87,4 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
 
 
 async def expect_later(_request: web.Request) -> None:
-    """For `expect_handler`: "100 Continue" is said when the body is wanted, not before (see `body.decoded`)."""
+    """For `expect_handler`: "100 Continue" is said when the body is wanted (see `body.decoded`)."""

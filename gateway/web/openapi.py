@@ -1,11 +1,12 @@
 """The OpenAPI 3.1 document of the public listener, made from the code: models, states, codes, limits.
 
-`PATHS` says for each route what a reader needs to know; a test holds it and the router together.
+A test holds its paths and the router together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Final, get_args
 
@@ -14,9 +15,10 @@ from pydantic.json_schema import models_json_schema
 from gateway.observe.exposition import gateway_version
 from gateway.pipeline.intake import MAX_NAMED, Mode
 from gateway.pipeline.report import MAX_LIMIT
+from gateway.ports import ResultWriter
 from gateway.states import PublicState
 from gateway.web import problems
-from gateway.web.examples import EXAMPLES, example_batch, example_results
+from gateway.web.examples import EXAMPLES, example_batch, result_example
 from schemas.application import BatchHeader, VisaApplication
 
 Schema = dict[str, Any]
@@ -26,7 +28,11 @@ _JSON: Final = "application/json"
 _TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
 
 
-def document(base_url: str, today: date) -> Schema:
+#: By media type: makes the writer of one document.
+Writers = Mapping[str, Callable[[], ResultWriter]]
+
+
+def document(base_url: str, today: date, writers: Writers) -> Schema:
     """The whole document. `today` is for the dates of the examples."""
     return {
         "openapi": "3.1.0",
@@ -38,7 +44,7 @@ def document(base_url: str, today: date) -> Schema:
         "servers": [{"url": base_url}],
         "security": [{"token": []}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
-        "paths": _paths(today),
+        "paths": _paths(today, writers),
         "components": {
             "securitySchemes": {"token": _TOKEN},
             "schemas": _schemas(),
@@ -49,8 +55,8 @@ def document(base_url: str, today: date) -> Schema:
 
 
 _DESCRIPTION: Final = (
-    "Visa batches in, one result a line out. A 202 is given only after the batch is durably recorded. Send the "
-    "same batch again under the same Idempotency-Key whenever an answer was lost: it is taken once."
+    "Visa batches in, one result a line out. A 202 is given only after the batch is durably recorded. Send "
+    "the same batch again under the same Idempotency-Key whenever an answer was lost: it is taken once."
 )
 _TAGS: Final = {
     "Batches": "Submitting visa applications and fetching what became of each.",
@@ -94,22 +100,20 @@ _PARAMETERS: Final[Schema] = {
 # --- paths ------------------------------------------------------------------------------------------
 
 
-def _paths(today: date) -> Schema:
+def _paths(today: date, writers: Writers) -> Schema:
     batch = "/v1/batches/{id}"
     return {
         "/v1/batches": {"post": _submit(today)},
         batch: {"get": _read("batchStatus", "How far a batch has come", "BatchStatus")},
         f"{batch}/applications": {"get": _page()},
-        f"{batch}/results": {"get": _results()},
+        f"{batch}/results": {"get": _results(writers)},
         f"{batch}/rejected": {"get": _read("rejectedLines", _REJECTED, "RejectedLines")},
         f"{batch}/confirm": {"post": _act("confirmBatch", _CONFIRM, "BatchStatus")},
         f"{batch}/cancel": {"post": _act("cancelBatch", _CANCEL, "BatchCancellation")},
         "/v1/applications/{id}/cancel": {
             "post": _act("cancelApplication", "Cancel one application", "Cancellation", "Applications")
         },
-        "/v1/messages/{id}": {
-            "get": _read("message", "One application's state", "Result", "Applications")
-        },
+        "/v1/messages/{id}": {"get": _read("message", "One application's state", "Result", "Applications")},
         "/openapi.json": {"get": _open("openapi", "This document", _JSON)},
         "/docs": {"get": _open("docs", "This document for people", "text/html")},
         "/problems/{code}": {"get": _problem_page()},
@@ -176,17 +180,23 @@ def _page() -> Schema:
     return operation
 
 
-def _results() -> Schema:
+def _results(writers: Writers) -> Schema:
     operation = _read("batchResults", "All results of a batch, in the format that Accept asks for", "Results")
     operation["responses"]["200"]["content"] = {
         media: {
             "schema": {"$ref": _REFERENCE.format(model="Results")} if media == _JSON else {"type": "string"},
-            "example": example_results(media),
+            "example": _results_example(media, writer()),
         }
-        for media in EXAMPLES
+        for media, writer in writers.items()
     }
     operation["responses"] |= _refusals(406)
     return operation
+
+
+def _results_example(media: str, writer: ResultWriter) -> Any:
+    batch, result = result_example()
+    text = (writer.head(batch) + writer.line(result) + writer.tail()).decode()
+    return json.loads(text) if media == _JSON else text
 
 
 def _problem_page() -> Schema:
@@ -309,7 +319,11 @@ def _answers() -> Schema:
     named = {"type": "array", "maxItems": MAX_NAMED, "items": _ref("LineFault")}
     return {
         "State": {"type": "string", "enum": [state.value for state in PublicState]},
-        "Counts": {"type": "object", "additionalProperties": count, "examples": [{"total": 2, "accepted": 2}]},
+        "Counts": {
+            "type": "object",
+            "additionalProperties": count,
+            "examples": [{"total": 2, "accepted": 2}],
+        },
         "Fault": fault,
         "LineFault": fault_in_line,
         "Receipt": _object(

@@ -1,0 +1,102 @@
+"""`simulate`: stand-ins of the partner systems, SOAP servers from the same WSDLs, all on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from adapters.foreign_affairs.simulator import ForeignAffairsSimulator
+from adapters.interior.simulator import NicSimulator, PassportsSimulator
+from cli.serve import run
+from gateway.clock import SystemClock
+from gateway.errors import Misconfigured
+
+_HOST = "127.0.0.1"
+_Simulator = NicSimulator | PassportsSimulator | ForeignAffairsSimulator
+
+
+def simulate(port: int, seed: int, latency_ms: float, foreign_affairs: str, state: Path | None) -> int:
+    """Serve until SIGTERM. Prints `{"url": …}` on stdout once it listens.
+
+    `state` is a folder in which Foreign Affairs keeps what it issued, across restarts and kills; without
+    it everything is forgotten at the end. Raises `Misconfigured` when the port is taken.
+    """
+    run(_simulate(port, seed, latency_ms / 1000, foreign_affairs, state))
+    return 0
+
+
+async def _simulate(port: int, seed: int, latency_s: float, mode: str, state: Path | None) -> None:
+    clock = SystemClock()
+    if state is not None:
+        state.mkdir(parents=True, exist_ok=True)
+    visas = ForeignAffairsSimulator(
+        clock,
+        seed=seed,
+        latency_s=latency_s,
+        mode=mode,
+        journal=None if state is None else state / "foreign-affairs.jsonl",
+    )
+    simulators: tuple[_Simulator, ...] = (
+        NicSimulator(clock, seed=seed, latency_s=latency_s),
+        PassportsSimulator(clock, latency_s=latency_s),
+        visas,
+    )
+    async with AsyncExitStack() as stack:
+        url = await _listen(simulators, port, stack)
+        sys.stdout.write(json.dumps({"url": url}) + "\n")
+        sys.stdout.flush()
+        await _until_told_to_stop()
+
+
+async def _listen(simulators: tuple[_Simulator, ...], port: int, stack: AsyncExitStack) -> str:
+    """Bind first: the WSDLs name the address that they are served under."""
+    app = web.Application()
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    listener = _bind(port)
+    url = f"http://{_HOST}:{listener.getsockname()[1]}"
+    for simulator in simulators:
+        app.add_routes(simulator.routes(url))
+    app.add_routes([web.get("/_evidence", lambda _request: _evidence(simulators))])
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener).start()
+    return url
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_HOST, port))
+    except OSError as error:
+        listener.close()
+        raise Misconfigured([f"--port: {_HOST}:{port} is taken; give another"]) from error
+    return listener
+
+
+async def _evidence(simulators: tuple[_Simulator, ...]) -> web.Response:
+    """What the partners really did: the judge of every promise about issuing once."""
+    merged: dict[str, Any] = {}
+    calls: Counter[str] = Counter()
+    for simulator in simulators:
+        evidence: Mapping[str, Any] = simulator.evidence()
+        calls.update(evidence["calls"])
+        merged.update(evidence)
+    return web.json_response({**merged, "calls": dict(calls)})
+
+
+async def _until_told_to_stop() -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await stopping.wait()
