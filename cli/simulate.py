@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from adapters.foreign_affairs.simulator import ForeignAffairsSimulator
+from adapters.foreign_affairs.simulator import ForeignAffairsSimulator, Mode
 from adapters.interior.simulator import NicSimulator, PassportsSimulator
 from cli.serve import run
 from gateway.clock import SystemClock
@@ -25,7 +25,7 @@ _HOST = "127.0.0.1"
 _Simulator = NicSimulator | PassportsSimulator | ForeignAffairsSimulator
 
 
-def simulate(port: int, seed: int, latency_ms: float, foreign_affairs: str, state: Path | None) -> int:
+def simulate(port: int, seed: int, latency_ms: float, foreign_affairs: Mode, state: Path | None) -> int:
     """Serve until SIGTERM. Prints `{"url": …}` on stdout once it listens.
 
     `state` is a folder in which Foreign Affairs keeps what it issued, across restarts and kills; without
@@ -35,7 +35,7 @@ def simulate(port: int, seed: int, latency_ms: float, foreign_affairs: str, stat
     return 0
 
 
-async def _simulate(port: int, seed: int, latency_s: float, mode: str, state: Path | None) -> None:
+async def _simulate(port: int, seed: int, latency_s: float, mode: Mode, state: Path | None) -> None:
     clock = SystemClock()
     if state is not None:
         state.mkdir(parents=True, exist_ok=True)
@@ -52,6 +52,8 @@ async def _simulate(port: int, seed: int, latency_s: float, mode: str, state: Pa
         visas,
     )
     async with AsyncExitStack() as stack:
+        visas.open()
+        stack.callback(visas.close)
         url = await _listen(simulators, port, stack)
         sys.stdout.write(json.dumps({"url": url}) + "\n")
         sys.stdout.flush()

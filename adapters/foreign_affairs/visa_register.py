@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 #: Odd and not a multiple of 5: steps through all ten-digit numbers without meeting one twice.
 _STRIDE: Final = 7_368_787
 _NUMBERS: Final = 10**10
+_FIRST: Final = 6_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class VisaRegister:
         self, reference: str, person: str, *, valid_from: str, valid_until: str, stay_until: str
     ) -> IssuedVisa:
         """A new visa, even where one was issued before: whether that is right, the caller decides."""
-        number = f"{(self._seed + self._issued * _STRIDE) % _NUMBERS:010}"
+        number = f"{(_FIRST + self._seed + self._issued * _STRIDE) % _NUMBERS:010}"
         visa = IssuedVisa(reference, person, number, valid_from, valid_until, stay_until)
         self._record({"event": "issued", **asdict(visa)})
         return visa

@@ -316,7 +316,7 @@ class CsvResultWriter:
 
 def to_csv(cells: Sequence[str]) -> bytes:
     """One record in UTF-8, quoted where RFC 4180 asks for it."""
-    return (",".join(map(_quoted, cells)) + "\r\n").encode()
+    return (",".join(map(_quoted, cells)) + "\r\n").encode(errors="replace")
 
 
 def _quoted(cell: str) -> str:

@@ -209,4 +209,4 @@ class JsonResultWriter:
 
 def to_json(value: Mapping[str, Any]) -> bytes:
     """Compact UTF-8 JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

@@ -93,12 +93,10 @@ def test_a_costly_body_is_refused(name: str, pieces: Iterator[bytes], code: str)
 
 
 @pytest.mark.usefixtures("bounded")
-@pytest.mark.parametrize(
-    ("name", "pieces", "code"), [(*case, code) for case, code in zip(LINES, LINE_CODES, strict=True)]
-)
-def test_a_costly_line_does_not_hide_the_next(name: str, pieces: Iterator[bytes], code: str) -> None:
+@pytest.mark.parametrize(("name", "pieces"), LINES)
+def test_a_costly_line_does_not_hide_the_next(name: str, pieces: Iterator[bytes]) -> None:
     found = read(name, pieces)
-    assert found.codes == [code, None]
+    assert found.codes == ["line_too_long", None]
     assert found.fields[1] == {"reference": "1"}
 
 

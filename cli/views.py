@@ -1,0 +1,146 @@
+"""Answers of the gateway as people read them: tables, and one message's life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cli import output
+
+#: More rows of faults than this help nobody on a screen; `errors` and `--json` have them all.
+_MOST_SHOWN: Final = 50
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
+
+Record = Mapping[str, Any]
+
+
+def show_rejected(faults: Iterable[Record]) -> None:
+    """Each fault of each rejected line, on standard error."""
+    shown = list(faults)
+    columns = ("line", "row", "reference", "field", "code", "what is wrong")
+    names = ("line", "row", "reference", "pointer", "code", "detail")
+    rows = ([fault.get(name) for name in names] for fault in shown[:_MOST_SHOWN])
+    output.table(columns, rows, errors=True)
+    if len(shown) > _MOST_SHOWN:
+        output.note(f"… and {len(shown) - _MOST_SHOWN} more")
+
+
+def show_batch(status: Record) -> None:
+    """A batch's status."""
+    counts = status["counts"]
+    times = [(name, status.get(name)) for name in ("accepted_at", "completed_at", "confirmed_at")]
+    rows: list[tuple[object, object]] = [
+        ("batch", status["batch_id"]),
+        ("reference", status.get("batch_reference")),
+        ("state", output.state(status["state"])),
+        ("revision", status.get("revision")),
+        *((name.removesuffix("_at"), at) for name, at in times if at),
+    ]
+    output.table(("", ""), rows)
+    output.table(("lines", ""), [(output.state(name), count) for name, count in counts.items()])
+
+
+def show_messages(messages: Iterable[Record], now: datetime) -> None:
+    """Messages, one a row."""
+    columns = ("id", "kind", "party", "batch", "line", "state", "code", "age", "next")
+    output.table(columns, (_message_row(message, now) for message in messages))
+
+
+def _message_row(message: Record, now: datetime) -> list[object]:
+    return [
+        message["id"],
+        message["kind"],
+        message["party"],
+        message.get("batch_id"),
+        message.get("line"),
+        output.state(message.get("outcome") or message["state"]),
+        message.get("code"),
+        relative(message.get("received_at"), now, sign=False),
+        relative(message.get("next_at"), now),
+    ]
+
+
+def show_message(message: Record, now: datetime) -> None:
+    """One message: what it is, its steps, everything that happened to it."""
+    output.table(("", ""), _facts(message))
+    if steps := message.get("steps"):
+        columns = ("step", "status", "attempts", "not before", "code")
+        output.table(columns, (_step_row(name, step, now) for name, step in steps.items()))
+    output.table(("at", "after", "what", "", "code", "who"), _timeline(message))
+    output.line(f"Waits for: {output.plain(message['why'])}")
+    if proposed := message.get("proposed"):
+        output.line(
+            f"Proposed: {output.plain(proposed['decision'])} by {output.plain(proposed['by'])}, because "
+            f"{output.plain(proposed['reason'])}; another operator ends the review with `resolve ID --confirm`"
+        )
+
+
+def _facts(message: Record) -> list[tuple[object, object]]:
+    names = ("id", "kind", "party", "licensee", "agent", "mission", "batch_id", "line", "parent_id")
+    known = [(name.removesuffix("_id"), message[name]) for name in names if message.get(name) is not None]
+    state = output.state(message.get("outcome") or message["state"])
+    dues = ("cancel_requested_at", "deadline_at", "open_step", "send_by", "lease_until")
+    return [
+        *known,
+        ("state", state),
+        *((name.removesuffix("_at").replace("_", " "), message[name]) for name in dues if message.get(name)),
+    ]
+
+
+def _step_row(name: str, step: Record, now: datetime) -> list[object]:
+    later = relative(step.get("not_before"), now)
+    return [name, output.state(step["status"]), step.get("attempts"), later, step.get("code")]
+
+
+def _timeline(message: Record) -> list[list[object]]:
+    """Times count from the moment the message was received."""
+    start = _moment(message.get("received_at"))
+    return [_event_row(event, start) for event in message.get("timeline", [])]
+
+
+def _event_row(event: Record, start: datetime | None) -> list[object]:
+    at = _moment(event.get("at"))
+    after = duration((at - start).total_seconds()) if at and start else ""
+    if event.get("to"):
+        detail = output.state(event["to"])
+    else:
+        took = f" in {duration(event['duration_s'])}" if event.get("duration_s") is not None else ""
+        words = (event.get("step"), event.get("action"), event.get("outcome"))
+        detail = output.cell(" ".join(str(word) for word in words if word) + took)
+    return [event.get("at"), f"+{after}", event.get("what"), detail, event.get("code"), event.get("actor")]
+
+
+def relative(at: str | None, now: datetime, *, sign: bool = True) -> str:
+    """`in 12 s`, `3 m ago`; without `sign` only how long."""
+    moment = _moment(at)
+    if moment is None:
+        return ""
+    seconds = (moment - now).total_seconds()
+    if not sign:
+        return duration(abs(seconds))
+    return f"in {duration(seconds)}" if seconds > 0 else f"{duration(-seconds)} ago"
+
+
+def duration(seconds: float) -> str:
+    """Two figures at most: `40 ms`, `12 s`, `3 m 20 s`, `2 d 4 h`."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    whole = round(seconds)
+    for (size, name), (smaller, smaller_name) in zip(_UNITS, (*_UNITS[1:], (1, "s")), strict=True):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {name}" + (f" {rest} {smaller_name}" if rest else "")
+    return f"{whole} s"
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
