@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
+from yarl import URL
 
 from cli.outcome import CommandError, Unreachable, WrongUsage
-from yarl import URL
 
 _CONNECT_S: Final = 5.0
 #: The longest silence. A batch that is sent is answered once it is on disk.

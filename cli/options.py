@@ -34,7 +34,8 @@ Config = Annotated[
         "--config",
         envvar="GATEWAY_CONFIG",
         metavar="FILE",
-        help="gateway.yaml; the other files stand beside it. [default: config/gateway.yaml]",
+        help="gateway.yaml; the other files stand beside it.",
+        show_default="config/gateway.yaml",
     ),
 ]
 DataDir = Annotated[
@@ -43,19 +44,24 @@ DataDir = Annotated[
         "--data-dir",
         envvar="GATEWAY_DATA_DIR",
         metavar="DIR",
-        help="The gateway's data directory: demo keys, operator tokens. [default: from the configuration]",
+        help="The gateway's data directory: demo keys, operator tokens.",
+        show_default="from the configuration",
     ),
 ]
 Url = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", help="The gateway's public address. [default: the listener in the configuration]"
+        metavar="URL",
+        help="The gateway's public address.",
+        show_default="the listener in the configuration",
     ),
 ]
 AdminUrl = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", help="The gateway's admin address. [default: the listener in the configuration]"
+        metavar="URL",
+        help="The gateway's admin address.",
+        show_default="the listener in the configuration",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -66,15 +72,16 @@ KeyFile = Annotated[
     Path | None,
     typer.Option(
         metavar="PEM",
-        help="The party's private key (Ed25519 or P-256). [default: its demo key in the data directory]",
+        help="The party's private key (Ed25519 or P-256).",
+        show_default="its demo key in the data directory",
     ),
 ]
 Operator = Annotated[
-    str, typer.Option(metavar="NAME", help="Whose token to use: <data>/operators/NAME.token.")
+    str, typer.Option(metavar="NAME", help="Whose token to use: operators/NAME.token in the data directory.")
 ]
 Batch = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id, as `send` gave it.")]
 MessageArgument = Annotated[str, typer.Argument(metavar="ID", help="The message's id.")]
-Messages = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Messages by their ids.")]
+Messages = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Messages by their ids.")]
 Reason = Annotated[
     str | None,
     typer.Option(metavar="TEXT", help="Why. Kept in the audit log: no names, no passport numbers."),

@@ -27,7 +27,9 @@ class CommandError(Exception):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, message: str, *, code: str = "failed", problem: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "failed", problem: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code

@@ -28,12 +28,21 @@ def _check_known(target: Target, party: str) -> None:
     known = [each.id for each in target.settings.parties]
     if party not in known:
         near = get_close_matches(party, known, 1)
-        raise WrongUsage("the configuration has no such party" + (f"; did you mean {near[0]}?" if near else ""))
+        raise WrongUsage(
+            "the configuration has no such party" + (f"; did you mean {near[0]}?" if near else "")
+        )
     if not any(each.demo_key for each in target.settings.parties if each.id == party):
         raise WrongUsage(f"{party} has no demo key: give --key-file")
 
 
-def fresh_token(target: Target, party: str, key: Path, lifetime_s: int | None = None) -> str:
-    """A token that is good from now, for the longest accepted time unless `lifetime_s` is given."""
-    tokens = target.settings.gateway.tokens
-    return sign_token(key, party, tokens.audience, lifetime_s or tokens.max_age_s, datetime.now(UTC))
+def checked_lifetime(target: Target, lifetime_s: int | None) -> int:
+    """How long a token is to be good. Raises `WrongUsage` for longer than is accepted."""
+    longest_s = target.settings.gateway.tokens.max_age_s
+    if lifetime_s is not None and lifetime_s > longest_s:
+        raise WrongUsage(f"tokens are accepted for {longest_s} s at most")
+    return lifetime_s or longest_s
+
+
+def fresh_token(target: Target, party: str, key: Path, lifetime_s: int) -> str:
+    """A token that is good from now."""
+    return sign_token(key, party, target.settings.gateway.tokens.audience, lifetime_s, datetime.now(UTC))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cli.http import Http, Reply, Sink
 from cli.outcome import WrongUsage
-from cli.party_token import fresh_token, signing_key
+from cli.party_token import checked_lifetime, fresh_token, signing_key
 from cli.target import Target
 
 _ID: Final = re.compile("[0-9A-Za-z-]{1,64}")
@@ -20,11 +20,12 @@ class CenterApi:
 
     def __init__(self, target: Target, center: str, key_file: Path | None = None) -> None:
         key = signing_key(target, center, key_file)
+        lifetime_s = checked_lifetime(target, None)
         hints = {
             401: f"is {key} the key of {center}, and the clock right?",
             404: f"ids are seen by their own center only; this was asked as {center} (--center)",
         }
-        self._http = Http(target.public_url, lambda: fresh_token(target, center, key), hints)
+        self._http = Http(target.public_url, lambda: fresh_token(target, center, key, lifetime_s), hints)
 
     def submit(self, pieces: Iterable[bytes], headers: Mapping[str, str], params: Mapping[str, str]) -> Reply:
         """Send a batch; the receipt. Raises `CommandError`, as all others do."""

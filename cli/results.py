@@ -8,19 +8,43 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from adapters.service_centers import MEDIA_TYPES
 from adapters.service_centers.batch_writer import write_batch
 from adapters.service_centers.layout import header_fields
 from cli import output
-from cli.outcome import CommandError
+from cli.batch_file import format_of
+from cli.outcome import CommandError, WrongUsage
 from cli.public_api import CenterApi
+from cli.views import show_rejected
 
 _PIECE: Final = 65_536
+
+
+def chosen_format(format_name: str | None, file: Path | None, *, as_json: bool) -> str:
+    """What `--format` says, else the ending of the file, else JSON.
+
+    Raises `WrongUsage` for `--json` where standard output would hold another format.
+    """
+    chosen = format_name or (format_of(file) if file else None) or "json"
+    if as_json and file is None and chosen != "json":
+        raise WrongUsage(f"--json and --format {chosen} don't go together without --output")
+    return str(chosen)
+
+
+def tell_saved(facts: Mapping[str, Any], file: Path | None, *, as_json: bool) -> None:
+    """What was written, when it went to a file."""
+    if file is None:
+        return
+    if as_json:
+        output.emit_json({**facts, "file": str(file), "bytes": file.stat().st_size})
+    else:
+        output.note(f"written to {file}")
 
 
 def save_results(center: CenterApi, batch: str, format_name: str, file: Path | None) -> None:
@@ -42,7 +66,7 @@ def whole_file(path: Path | None) -> Iterator[BinaryIO]:
         return
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
         try:
-            yield draft.file
+            yield cast(BinaryIO, draft)
             draft.flush()
             os.fsync(draft.fileno())
             Path(draft.name).replace(path)
@@ -51,27 +75,43 @@ def whole_file(path: Path | None) -> Iterator[BinaryIO]:
             raise
 
 
-def save_rejected(center: CenterApi, batch: str, format_name: str, file: Path | None) -> list[dict[str, Any]]:
-    """Write a batch of the rejected lines only, ready to mend; return what is wrong with each.
+def fetch_rejected(
+    center: CenterApi, batch: str, format_name: str | None, file: Path | None, *, as_json: bool
+) -> None:
+    """A batch of the rejected lines only, ready to mend, and what is wrong with each beside it."""
+    chosen = chosen_format(format_name, file, as_json=as_json)
+    with TemporaryFile() as answer:
+        center.rejected(batch, answer.write)
+        answer.seek(0)
+        if as_json and file is None:
+            output.emit_json(json.load(answer))
+            return
+        faults, written = _save_mendable(answer, chosen, file)
+    if faults:
+        show_rejected(faults)
+    if not written:
+        output.note("no rejected line can be mended" if faults else "no line of this batch was rejected")
+    elif file is not None:
+        tell_saved({"batch_id": batch, "format": chosen, "faults": faults}, file, as_json=as_json)
+    if as_json and not written:
+        output.emit_json({"batch_id": batch, "format": chosen, "faults": faults, "file": None})
+
+
+def _save_mendable(
+    answer: BinaryIO, format_name: str, file: Path | None
+) -> tuple[list[dict[str, Any]], bool]:
+    """Write the lines that can be mended; return every line's faults, and whether there was one to write.
 
     Lines that could not be read are left out: there is nothing of them to mend.
     """
     faults: list[dict[str, Any]] = []
-    with TemporaryFile() as answer:
-        center.rejected(batch, answer.write)
-        answer.seek(0)
-        head, lines = read_rejected(answer)
-        mendable = _mendable(lines, faults)
-        first = next(mendable, None)
-        if first is not None:
-            with whole_file(file) as out:
-                _write(format_name, _header(head), _chained(first, mendable), out)
-    return faults
-
-
-def _chained(first: dict[str, Any], others: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    yield first
-    yield from others
+    head, lines = read_rejected(answer)
+    mendable = _mendable(lines, faults)
+    first = next(mendable, None)
+    if first is not None:
+        with whole_file(file) as out:
+            _write(format_name, _header(head), chain((first,), mendable), out)
+    return faults, first is not None
 
 
 def _mendable(lines: Iterator[dict[str, Any]], faults: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -88,7 +128,9 @@ def _mendable(lines: Iterator[dict[str, Any]], faults: list[dict[str, Any]]) -> 
 def _header(batch: Mapping[str, Any]) -> dict[str, Any]:
     """The batch's own fields, as far as the gateway tells them."""
     header = {name: batch[name] for name in header_fields() if batch.get(name) is not None}
-    if missing := [name for name in ("licensee_id", "agent_id", "mission_id", "season") if name not in header]:
+    if missing := [
+        name for name in ("licensee_id", "agent_id", "mission_id", "season") if name not in header
+    ]:
         output.note(f"fill in before you send it again: {', '.join(missing)}")
     return header
 
@@ -177,11 +219,3 @@ class _JsonStream:
 
 def _not_ours() -> CommandError:
     return CommandError("the answer is not a list of rejected lines: is this the gateway?")
-
-
-def rejected_document(center: CenterApi, batch: str) -> dict[str, Any]:
-    """The whole answer, for `--json`."""
-    with TemporaryFile() as answer:
-        center.rejected(batch, answer.write)
-        answer.seek(0)
-        return dict(json.load(answer))

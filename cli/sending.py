@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from typing import Any, Final
 
 from cli import output
 from cli.batch_file import BatchFile, packed
-from cli.outcome import CommandError, ExitCode, Unreachable
+from cli.outcome import ExitCode, Unreachable, WrongUsage
 from cli.public_api import CenterApi
 from cli.views import show_rejected
 from gateway.states import SETTLED
 
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
 
@@ -57,6 +59,13 @@ def _counted(pieces: Iterator[bytes], advance: output.Advance) -> Iterator[bytes
     for piece in pieces:
         yield piece
         advance(len(piece))
+
+
+def check_key(key: str | None) -> str | None:
+    """An idempotency key as the API takes it. Raises `WrongUsage`."""
+    if key is not None and not _KEY.fullmatch(key):
+        raise WrongUsage("--key is 1 to 255 visible ASCII characters")
+    return key
 
 
 def send(sending: Sending, center: CenterApi) -> dict[str, Any]:
@@ -111,9 +120,7 @@ def exit_code(counts: Mapping[str, int], *, in_time: bool = True) -> ExitCode:
     return ExitCode.PARTLY_REJECTED if counts.get("rejected") else ExitCode.DONE
 
 
-def send_and_report(
-    sending: Sending, center: CenterApi, *, wait_s: float | None, as_json: bool
-) -> ExitCode:
+def send_and_report(sending: Sending, center: CenterApi, *, wait_s: float | None, as_json: bool) -> ExitCode:
     """Send, wait where `wait_s` is given, tell what became of it."""
     started = time.monotonic()
     receipt = send(sending, center)
@@ -147,8 +154,3 @@ def _tell_end(receipt: Mapping[str, Any]) -> None:
         output.note("not all lines are settled yet: see `status`")
     counts = ", ".join(f"{name} {count}" for name, count in receipt["counts"].items())
     output.line(f"{receipt['batch_id'] or 'not recorded'}  {output.plain(receipt['state'])}  {counts}")
-
-
-def refused_lines(error: CommandError) -> list[dict[str, Any]]:
-    """The faults that came with a refusal."""
-    return [fault for fault in error.problem.get("errors", []) if isinstance(fault, dict)]

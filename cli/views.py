@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cli import output
+
+if TYPE_CHECKING:
+    from cli.doctor import Finding
 
 #: More rows of faults than this help nobody on a screen; `errors` and `--json` have them all.
 _MOST_SHOWN: Final = 50
@@ -72,7 +75,7 @@ def show_message(message: Record, now: datetime) -> None:
     if proposed := message.get("proposed"):
         output.line(
             f"Proposed: {output.plain(proposed['decision'])} by {output.plain(proposed['by'])}, because "
-            f"{output.plain(proposed['reason'])}; another operator ends the review with `resolve ID --confirm`"
+            f"{output.plain(proposed['reason'])}; another operator confirms it with `resolve ID --confirm`"
         )
 
 
@@ -109,6 +112,13 @@ def _event_row(event: Record, start: datetime | None) -> list[object]:
         words = (event.get("step"), event.get("action"), event.get("outcome"))
         detail = output.cell(" ".join(str(word) for word in words if word) + took)
     return [event.get("at"), f"+{after}", event.get("what"), detail, event.get("code"), event.get("actor")]
+
+
+def show_findings(findings: Iterable[Finding]) -> None:
+    """What `doctor` found."""
+    styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+    rows = ((output.cell(f.level, styles[f.level]), f.about, f.text, f.advice) for f in findings)
+    output.table(("", "about", "found", "what to do"), rows)
 
 
 def relative(at: str | None, now: datetime, *, sign: bool = True) -> str:

@@ -39,7 +39,8 @@ class Mrz:
     issuer: str
     primary: str
     secondary: str
-    #: True when the name fills its field to the end, so that some of it may have been cut.
+    #: True when the name fills its field, so that some of it may have been cut. It is to end in a letter
+    #: then (Doc 9303-4, section 4.2.3), but not every issuer minds a cut between two words.
     name_may_be_cut: bool
     number: str
     #: Three characters with their fillers.
@@ -82,7 +83,7 @@ def parse(line1: str, line2: str) -> Mrz:
         issuer=line1[2:5],
         primary=_words(primary),
         secondary=_words(secondary),
-        name_may_be_cut=line1[-1] != "<",
+        name_may_be_cut=not line1.endswith("<<"),
         number=line2[:9].rstrip("<"),
         nationality=line2[10:13],
         birth=line2[13:19],
@@ -137,10 +138,12 @@ def compose(
     """Both lines with right check digits, from field values.
 
     `given` is the whole secondary identifier, so further names follow it after a space. `sex` is M, F or
-    X; states are fields' codes (`DEU` becomes `D<<`). A name that is too long is cut at the end.
+    X; states are fields' codes (`DEU` becomes `D<<`). A name that is too long is cut at the end,
+    with room left for a letter of the given name.
     Raises `NotAnMrzError` when a value does not fit into its place.
     """
-    name = f"{_in_mrz(family)}<<{_in_mrz(given)}"[:_NAME_LENGTH]
+    primary = _in_mrz(family)[: _NAME_LENGTH - 3].rstrip("<")
+    name = f"{primary}<<{_in_mrz(given)}"[:_NAME_LENGTH]
     line1 = f"{document_code:<<2}{_state(issuing_state)}{name:<<{_NAME_LENGTH}}"
     number_part = _checked(f"{number:<<9}")
     birth_part = _checked(f"{birth_date:%y%m%d}")

@@ -101,7 +101,9 @@ class VisaRegister:
         }
 
     def _record(self, entry: dict[str, Any]) -> None:
-        if self._file is not None:
+        if self._journal is not None:
+            if self._file is None:
+                raise RuntimeError("VisaRegister is not open")
             self._file.write(json.dumps(entry).encode() + b"\n")
             self._file.flush()
         self._apply(entry)

@@ -27,6 +27,7 @@ from schemas.violation import Violation
 
 #: Rows that can't be read before the first that can: they wait for the header that it brings.
 _MAX_WAITING: Final = 1_000
+_EMPTY_LINES: Final = re.compile(rb"(?:\r?\n)*+")
 _FIELD: Final = re.compile(r'(?:"(?P<quoted>(?:[^"]++|"")*+)"|(?P<plain>[^",\r\n]*+))(?P<end>,|\Z)')
 #: Outside quotes, up to a newline or an opening quote whose end is not in sight.
 _OUTSIDE: Final = re.compile(rb"""(?:[^"\n]++|(?<=[^,])"|(?<=,)"(?:[^"]++|"")*+"(?=[,\r\n]))*+""")
@@ -68,6 +69,9 @@ class _Columns:
             raise _NotARowError(min(len(cells), self.count) + 1)
         return cells
 
+    def batch_cells(self, cells: Sequence[str]) -> list[str]:
+        return [cells[index] for index, _ in self.batch]
+
     def header(self, cells: Sequence[str]) -> dict[str, str]:
         return {name: cells[index] for index, name in self.batch if cells[index]}
 
@@ -93,6 +97,7 @@ class CsvParser(PushParser):
         self._next_row = 1
         #: The batch's fields, from the first row that can be read.
         self._header: dict[str, str] | None = None
+        self._batch_cells: list[str] = []
 
     def _read(self) -> Steps:
         yield from self._encoding_mark(utf8_mark_allowed=True)
@@ -131,16 +136,17 @@ class CsvParser(PushParser):
             cells = columns.align(_split(_decode(record.raw, record.row)))
         except _NotARowError as error:
             return ReadLine(line, None, error.violation, record.row)
-        header = columns.header(cells)
+        batch = columns.batch_cells(cells)
         if self._header is None:
-            self._header = header
-        if header != self._header:
+            self._header, self._batch_cells = columns.header(cells), batch
+        if batch != self._batch_cells:
             return ReadLine(line, None, Violation("batch_columns_differ"), record.row)
         return ReadLine(line, columns.fields(cells), row=record.row)
 
     def _next_record(self) -> Generator[None, None, _Record | None]:
         """The next record that is not an empty line, or None at the end."""
         while self._buffer or not self._ended:
+            self._next_row += self._drop(_EMPTY_LINES).count(b"\n")
             record = yield from self._record()
             if record.raw is None or record.raw:
                 return record

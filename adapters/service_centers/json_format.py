@@ -127,16 +127,10 @@ class JsonParser(PushParser):
     def _peek(self) -> Generator[None, None, bytes]:
         """The next byte that is not white space, which is dropped."""
         while True:
-            self._drop_space()
+            self._drop(_SPACE)
             if self._buffer:
                 return bytes(self._buffer[:1])
             yield from self._more()
-
-    def _drop_space(self) -> None:
-        match = _SPACE.match(self._buffer)
-        end = match.end() if match else 0
-        del match  # it pins the buffer
-        del self._buffer[:end]
 
     def _take(self, allowed: bytes) -> Generator[None, None, bytes]:
         """Consume one of the `allowed` bytes. Raises `Refused` when something else stands there."""
@@ -178,11 +172,6 @@ class JsonParser(PushParser):
         except JsonError as fault:
             # The rest of the value may be endless: whose line it is matters no more.
             raise refusal_for(fault.violation, line=self._line) from fault
-
-    def _cut(self, end: int) -> bytes:
-        cut = bytes(self._buffer[:end])
-        del self._buffer[:end]
-        return cut
 
 
 class JsonResultWriter:

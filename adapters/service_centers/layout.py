@@ -48,6 +48,9 @@ def nest(cells: Iterable[tuple[Path, str]]) -> dict[str, Any]:
     """Put each text where its path leads. A gap in a list becomes an empty text, never a shift."""
     fields: dict[str, Any] = {}
     for path, text in cells:
+        if len(path) == 1:
+            fields[str(path[0])] = text
+            continue
         place: Any = fields
         for step, following in pairwise(path):
             place = _enter(place, step, [] if isinstance(following, int) else {})

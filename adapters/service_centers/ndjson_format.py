@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from adapters.service_centers.json_format import to_json
 from adapters.service_centers.push_parser import Limits, PushParser, Steps, refusal, refusal_for
 from adapters.service_centers.strict_json import JsonError, StrictDecoder
 from gateway.ports import ReadHeader, ReadLine
 from schemas.violation import Violation
+
+_EMPTY_LINES: Final = re.compile(rb"(?:[ \t\r]*+\n)*+")
 
 
 class NdjsonReader:
@@ -77,7 +80,8 @@ class NdjsonParser(PushParser):
 
     def _next_text(self) -> Generator[None, None, _Text | None]:
         """The next line that is not empty, or None at the end."""
-        while not (self._ended and not self._buffer):
+        while self._buffer or not self._ended:
+            self._row += self._drop(_EMPTY_LINES).count(b"\n")
             text = yield from self._text()
             if text.raw is None or text.raw.strip():
                 return text

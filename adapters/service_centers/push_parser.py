@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -86,6 +87,19 @@ class PushParser:
         if self._ended:
             raise refusal(self.cut_short)
         yield None
+
+    def _cut(self, end: int) -> bytes:
+        """Consume the first `end` bytes."""
+        cut = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        return cut
+
+    def _drop(self, pattern: re.Pattern[bytes]) -> bytes:
+        """Consume what `pattern` matches at the front."""
+        match = pattern.match(self._buffer)
+        end = match.end() if match else 0
+        del match  # it pins the buffer
+        return self._cut(end)
 
     def _encoding_mark(self, *, utf8_mark_allowed: bool) -> Generator[None, None, None]:
         """Look at the first bytes: UTF-16 is refused, UTF-8's own mark is dropped where it is customary.

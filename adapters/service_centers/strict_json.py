@@ -18,7 +18,11 @@ _MAX_DIGITS: Final = 19
 _MAX_BRACKETS: Final = 2_500
 _ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+_FLAT: Final = rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+'
+#: To the next quote or bracket that matters; whole objects and lists that hold no other are passed over.
+_TO_BRACKET: Final = re.compile(
+    rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"|[{\[]' + _FLAT + rb"[}\]])*+", re.DOTALL
+)
 _TO_QUOTE: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _BARE: Final = re.compile(rb"[^,\]}\s]*+")
 # A name that a party made up is shown back only when it reads like a field's name: it might hold a value.
@@ -48,7 +52,7 @@ class ValueScanner:
     def __init__(self) -> None:
         #: Where scanning goes on.
         self.position = 0
-        #: The deepest nesting met.
+        #: The deepest nesting met, or one less.
         self.deepest = 0
         self._brackets = self._depth = 0
         self._started = self._quoted = self._bare = False
@@ -74,7 +78,8 @@ class ValueScanner:
         self._started = True
         self._quoted = first == _QUOTE
         self._bare = not self._quoted and first not in _OPENING
-        self.position = int(self._quoted)
+        self._depth = self.deepest = int(first in _OPENING)
+        self.position = int(not self._bare)
 
     def _step(self, buffer: bytearray | bytes) -> bool:
         """Pass the next quote or bracket; False when the buffer ends before one."""

@@ -93,7 +93,6 @@ class XmlParser(PushParser):
         elif depth == 1 and name == _LINES:
             self._begin_lines(attributes)
         else:
-            self._check_size()
             self._check_events()
             self._record.start(name, attributes)
 
@@ -169,12 +168,11 @@ class XmlParser(PushParser):
 class _Element:
     """An element that is open, inside a record."""
 
-    __slots__ = ("children", "interrupted", "name", "path", "pointer", "texts")
+    __slots__ = ("children", "interrupted", "name", "path", "texts")
 
-    def __init__(self, name: str, path: str, pointer: str) -> None:
+    def __init__(self, name: str, path: str) -> None:
         self.name = name
         self.path = path
-        self.pointer = pointer
         self.texts: list[str] = []
         #: A comment or processing instruction stands in it.
         self.interrupted = False
@@ -192,11 +190,10 @@ class _Element:
 
     def open_child(self, name: str) -> _Element:
         if isinstance(self.children, list):
-            return _Element(name, f"{self.path}.", f"{self.pointer}/{len(self.children)}")
+            return _Element(str(len(self.children)), f"{self.path}.")
         if self.children is None:
             self.children = {}
-        path = f"{self.path}.{name}" if self.path else name
-        return _Element(name, path, step_into(self.pointer, name))
+        return _Element(name, f"{self.path}.{name}" if self.path else name)
 
     def take(self, child: _Element) -> None:
         value = "".join(child.texts) if child.children is None else child.children
@@ -209,14 +206,14 @@ class _Element:
         """Text beside elements, or text that is split: what it says as a whole is not clear."""
         if self.children is None:
             return self.interrupted
-        return any(not text.isspace() for text in self.texts)
+        return bool(self.texts) and any(not text.isspace() for text in self.texts)
 
 
 class _Record:
     """Builds nested fields from the events inside one element, and keeps the first fault."""
 
     def __init__(self) -> None:
-        self._open = [_Element("", "", "")]
+        self._open = [_Element("", "")]
         self._open[0].children = {}
         #: Elements, comments and processing instructions so far.
         self.events = 0
@@ -227,9 +224,9 @@ class _Record:
         self.events += 1
         parent, local = self._open[-1], name.removeprefix(_IN_NAMESPACE)
         if local is name or attributes:
-            self._fail("unknown_field", step_into(parent.pointer, local))
+            self._fail("unknown_field", self._pointer(local))
         elif fault := parent.fault_of_child(local):
-            self._fail(fault, step_into(parent.pointer, local))
+            self._fail(fault, self._pointer(local))
         elif self.events > _MAX_ELEMENTS:
             self._fail("too_many_elements", limit=_MAX_ELEMENTS)
         if self._fault:
@@ -249,9 +246,9 @@ class _Record:
         if self._skipped:
             self._skipped -= 1
             return
+        if self._open[-1].mixes():
+            self._fail("invalid_xml", self._pointer())
         element = self._open.pop()
-        if element.mixes():
-            self._fail("invalid_xml", element.pointer)
         self._open[-1].take(element)
 
     def finish(self) -> tuple[dict[str, Any], Violation | None]:
@@ -266,6 +263,12 @@ class _Record:
         self._fail(code, "", **params)
         for element in self._open:
             element.texts.clear()
+
+    def _pointer(self, *further: str) -> str:
+        pointer = ""
+        for name in (*(element.name for element in self._open[1:]), *further):
+            pointer = step_into(pointer, int(name) if name.isdecimal() else name)
+        return pointer
 
     def _fail(self, code: str, pointer: str = "", **params: str | int) -> None:
         if self._fault is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -126,4 +126,5 @@ def seal_steps(
 
 
 def _kept(state: StepState) -> dict[str, Any]:
-    return {name: value for name, value in asdict(state).items() if value is not None}
+    values = {name: getattr(state, name) for name in StepState.__slots__}
+    return {name: value for name, value in values.items() if value is not None}

@@ -97,7 +97,7 @@ class CompiledCodec:
     def read(self, element: Element) -> Values:
         try:
             values: Values = self._node.read(element)
-        except (ArithmeticError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, ValueError) as error:
             raise Refused("value_unreadable", self._name) from error
         return values
 

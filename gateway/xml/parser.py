@@ -113,7 +113,7 @@ def _attributes(piece: bytes) -> int:
 
 def _parsed(text: bytes, limits: Limits) -> Element:
     try:
-        return etree.fromstring(text.lstrip(), _parser())
+        return etree.fromstring(text, _parser())
     except etree.XMLSyntaxError as error:
         if error.code == _XML_ERR_RESOURCE_LIMIT:
             raise _refusal("nesting_too_deep", limit=limits.max_depth) from None

@@ -340,6 +340,7 @@ def test_a_photo_and_its_digest_are_taken() -> None:
         (encoded(JPEG[:-2]), "photo_not_jpeg"),
         (encoded(JPEG)[:-2] + "=", "photo_not_base64"),
         ("AAAAA", "photo_not_base64"),
+        (encoded(JPEG + b"\xff\xd9") + "==", "photo_not_base64"),
         ("AAAA=AAA", "invalid_format"),
         ("AA AA", "invalid_format"),
         (encoded(b"\xff\xd8\xff" + b"\x00" * (MAX_PHOTO_BYTES - 4) + b"\xff\xd9"), "photo_too_large"),

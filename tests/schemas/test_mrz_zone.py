@@ -123,6 +123,27 @@ def test_a_letter_is_never_a_check_digit(position: int) -> None:
     assert position in [digit.position for digit in wrong_check_digits(changed)]
 
 
+@pytest.mark.parametrize("position", [10, 20, 28, 44])
+def test_filler_is_a_check_digit_over_optional_data_only(position: int) -> None:
+    line2 = "L898902C36UTO7408122F1204159<<<<<<<<<<<<<<" + "<8"
+    changed = line2[: position - 1] + "<" + line2[position:]
+    assert position in [digit.position for digit in wrong_check_digits(changed)]
+
+
+def test_marks_in_a_name_are_left_out_and_hyphens_become_filler() -> None:
+    line1, _ = compose(
+        issuing_state="IRL",
+        family="O'Donnell-Smith",
+        given="Mary Jane Jr.",
+        number="A1234567",
+        nationality="IRL",
+        birth_date=date(1990, 1, 1),
+        sex="F",
+        expiry_date=date(2030, 1, 1),
+    )
+    assert line1 == "P<IRLODONNELL<SMITH<<MARY<JANE<JR<<<<<<<<<<<"
+
+
 def test_the_digit_over_empty_optional_data_may_be_filler_or_zero() -> None:
     for digit in "<0":
         line2 = "L898902C36UTO7408122F1204159<<<<<<<<<<<<<<" + digit
@@ -198,3 +219,25 @@ def test_another_name_is_told_apart(
     name_field: str, given_name: str, family: str, wrong: tuple[str, ...]
 ) -> None:
     assert wrong_names(named(name_field), given=given_name, family=family) == wrong
+
+
+LONG_NAME = st.lists(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=6, max_size=15), min_size=2, max_size=4)
+
+
+@given(LONG_NAME, LONG_NAME)
+def test_a_name_that_is_too_long_is_cut_and_still_the_same(
+    given_names: list[str], families: list[str]
+) -> None:
+    given_name, family = " ".join(given_names), " ".join(families)
+    line1, line2 = compose(
+        issuing_state="IDN",
+        family=family,
+        given=given_name,
+        number="A1234567",
+        nationality="IDN",
+        birth_date=date(1990, 1, 1),
+        sex="F",
+        expiry_date=date(2030, 1, 1),
+    )
+    assert len(line1) == 44
+    assert wrong_names(parse(line1, line2), given=given_name, family=family) == ()

@@ -37,7 +37,8 @@ def body(start: bytes, part: bytes, size: int, end: bytes = b"") -> Iterator[byt
 REFUSED = [
     ("json", body(b'{"applications":[{"a":', b"[", 200_000), "nesting_too_deep"),
     ("json", body(b'{"applications":[', b"[", 20_000_000), "nesting_too_deep"),
-    ("json", body(b'{"applications":[[', b"[],", 20_000_000), "too_many_elements"),
+    ("json", body(b'{"applications":[[', b"[],", 20_000_000), "invalid_json"),
+    ("json", body(b'{"applications":[[', b"[[]],", 20_000_000), "too_many_elements"),
     ("json", body(b'{"a":[', b"{},", 20_000_000), "line_too_long"),
     ("json", body(b'{"applications":["', b"x", 20_000_000), "invalid_json"),
     ("json", body(b"", b" ", 20_000_000), "invalid_json"),
@@ -45,9 +46,10 @@ REFUSED = [
     ("json", body(b"{", b'"a":1,', 20_000_000), "duplicate_key"),
     ("json", body(b'{"applications":[', b"{},", 3_000_000), "too_many_lines"),
     ("ndjson", body(b"", b"x", 20_000_000), "line_too_long"),
-    ("ndjson", body(b"", b"\n", 1_000_000), "header_missing"),
+    ("ndjson", body(b"", b"\n", 20_000_000), "header_missing"),
     ("csv", body(b"reference", b",reference", 20_000_000), "line_too_long"),
-    ("csv", body(b"reference\n", b"\n", 500_000), "batch_empty"),
+    ("csv", body(b"reference\n", b"\r\n", 20_000_000), "batch_empty"),
+    ("ndjson", body(b"{}\n", b" \r\n", 20_000_000, b"{}\n" * 10_001), "too_many_lines"),
     ("csv", body(b"reference\n", b",\n", 500_000), "invalid_csv"),
     ("xml", body(XML_LINE, b"<a>", 1_000_000), "nesting_too_deep"),
     ("xml", body(XML_LINE + b"<a ", b"b='' ", 1_000_000), "invalid_xml"),
@@ -55,7 +57,7 @@ REFUSED = [
     ("xml", body(XML_LINE + b"<!--", b"a", 20_000_000), "invalid_xml"),
     ("xml", body(XML_LINE + b"<?a ", b"a", 20_000_000), "invalid_xml"),
     ("xml", body(XML[:-14] + b"<season>", b"x", 11_000_000), "line_too_long"),
-    ("xml", body(XML[:-14], b"<season/>", 11_000_000), "duplicate_key"),
+    ("xml", body(XML[:-14], b"<season/>", 11_000_000), "line_too_long"),
     ("xml", body(XML_LINE, b"<a/>", 4_000_000), "too_many_elements"),
     ("xml", body(XML_LINE, b"<!-- -->", 4_000_000), "too_many_elements"),
     ("xml", body(XML[:-14], b"<!-- -->", 4_000_000), "too_many_elements"),
@@ -67,7 +69,7 @@ LINES = [
     ("ndjson", body(b"{}\n", b"x", 100_000_000, b'\n{"reference":"1"}')),
     ("csv", body(b'reference\n"', b"x,\n", 20_000_000, b'"\n1\n')),
     ("csv", body(b'reference\n"', b'""', 20_000_000, b'"\n1\n')),
-    ("csv", body(b"reference\n", b'"",', 20_000_000, b'"\n1\n')),
+    ("csv", body(b"reference\n", b'"",', 20_000_000, b"\n1\n")),
     ("csv", body(b"reference\n", b'x"', 20_000_000, b"\n1\n")),
     ("ndjson", body(b"{}\n", b"[{}],", 400_000, b'\n{"reference":"1"}')),
     ("xml", body(XML_LINE + b"<a>", b"x", 11_000_000, b"</a></application>" + GOOD["xml"][len(XML) :])),
@@ -88,7 +90,7 @@ def bounded() -> Iterator[None]:
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize(("name", "pieces", "code"), REFUSED)
 def test_a_costly_body_is_refused(name: str, pieces: Iterator[bytes], code: str) -> None:
-    assert refused(name, pieces, max_lines=100_000).code == code
+    assert refused(name, pieces, max_lines=10_000).code == code
     assert read(name, GOOD[name]).fields == [{"reference": "1"}]
 
 

@@ -110,7 +110,7 @@ def test_a_batch_without_applications_is_read() -> None:
         (b'{"applications":[{}]', "invalid_json", ""),
         (b'{"applications":[]} x', "invalid_json", ""),
         (b'{"applications":[]}{}', "invalid_json", ""),
-        (b'{"a":' + b"[" * 100_000, "line_too_long", ""),
+        (b'{"a":' + b"[" * 100_000, "nesting_too_deep", ""),
         (b'{"a":' + b"[" * 20 + b"]" * 20 + b',"applications":[]}', "nesting_too_deep", "/a"),
         (b'{"a":"' + b"x" * 5_000 + b'","applications":[]}', "line_too_long", ""),
         (b'{"' + b"x" * 5_000 + b'":1,"applications":[]}', "line_too_long", ""),

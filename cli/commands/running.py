@@ -1,0 +1,85 @@
+"""What runs until it is stopped, and the demonstration."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.options import RUNNING, examples
+
+app = typer.Typer()
+
+
+class ForeignAffairs(StrEnum):
+    """What the simulated visa system can be relied on for."""
+
+    DEDUPLICATES = "deduplicates"
+    CAN_BE_ASKED = "can_be_asked"
+    NEITHER = "neither"
+
+
+@app.command(rich_help_panel=RUNNING, epilog=examples("demo", "demo --applications 2000 --json"))
+def demo(
+    applications: Annotated[
+        int, typer.Option("--applications", "-n", min=1, max=1_000_000, help="How many applications.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same people.")] = 1,
+    as_json: options.Json = False,
+) -> None:
+    """Run everything once: simulated partners, the gateway, a batch, its visas. Leaves nothing behind."""
+    from cli.demo import demo as run
+
+    raise typer.Exit(run(applications, seed, as_json=as_json))
+
+
+@app.command(
+    rich_help_panel=RUNNING, epilog=examples("serve", "serve --config /etc/umrah-gateway/gateway.yaml")
+)
+def serve(
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes. The SQLite ledger admits one.")] = 1,
+    after_restore: Annotated[
+        bool,
+        typer.Option(
+            "--after-restore", help="The ledger was restored: every open call begins with an inquiry."
+        ),
+    ] = False,
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C; it drains, then exits 0.
+
+    The first start makes the data directory, the demo keys of parties and the tokens of two operators.
+    """
+    from cli.serve import serve as run
+
+    raise typer.Exit(run(config, data_dir, workers=workers, after_restore=after_restore))
+
+
+@app.command(
+    rich_help_panel=RUNNING,
+    epilog=examples("simulate", "simulate --latency-ms 100 --foreign-affairs neither"),
+)
+def simulate(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="All partners on one port.")] = 8090,
+    seed: Annotated[int, typer.Option(help="Visa numbers begin from it.")] = 1,
+    latency_ms: Annotated[
+        float, typer.Option(min=0, max=60_000, metavar="MS", help="What each call takes at least.")
+    ] = 0.0,
+    foreign_affairs: Annotated[
+        ForeignAffairs, typer.Option(help="Whether the visa system replays, can be asked, or neither.")
+    ] = ForeignAffairs.DEDUPLICATES,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep what was issued here, over restarts.")
+    ] = None,
+) -> None:
+    """Run the partner systems' stand-ins: Interior, Passports, Foreign Affairs.
+
+    Outcomes follow the last two characters of the passport number; GET /_evidence tells what was issued.
+    """
+    from cli.simulate import simulate as run
+
+    raise typer.Exit(run(port, seed, latency_ms, foreign_affairs.value, state))

@@ -1,0 +1,194 @@
+"""Taking a batch in: every line gets its receipt, and nothing happens twice."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.errors import Conflict, Refused
+from gateway.message import PartyId
+from gateway.pipeline import report
+from gateway.pipeline.admit import AllOrNothing, admit
+from gateway.pipeline.intake import Receipt
+from gateway.states import PublicState
+from tests.pipeline.world import CENTER, World, submission
+
+
+def _with(line: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**line, **changes}
+
+
+async def test_one_bad_line_is_named_and_the_others_go_on(world: World) -> None:
+    lines = world.applications(300)
+    lines[122] = _with(lines[122], mobile="+9665")
+    receipt = await world.submit(lines)
+    assert receipt.counts == {"total": 300, "accepted": 299, "rejected": 1}
+    (rejected,) = receipt.rejected
+    assert (rejected.line, rejected.row, rejected.reference) == (123, 124, lines[122]["reference"])
+    assert [(v.code, v.pointer) for v in rejected.violations] == [("invalid_phone", "/mobile")]
+
+    await world.carry_until_rest()
+    assert (await world.batch(receipt)).counts == {"issued": 299, "rejected": 1}
+
+
+async def test_a_rejected_line_can_be_fetched_with_both_texts_and_as_it_was_sent(world: World) -> None:
+    lines = world.applications(2)
+    lines[1] = _with(lines[1], mobile="123")
+    receipt = await world.submit(lines)
+    assert receipt.batch_id is not None
+    (shown,) = [line async for line in report.rejected(CENTER, receipt.batch_id, world.engine)]
+    assert shown["application"] == lines[1]
+    (error,) = shown["errors"]
+    assert error["code"] == "invalid_format"
+    assert error["detail"]
+    assert error["detail_ar"]
+
+
+async def test_a_repeated_batch_gets_the_first_answer_and_another_body_a_conflict(world: World) -> None:
+    lines = world.applications(3)
+    lines[2] = _with(lines[2], mobile="123")
+    first = await world.submit(lines)
+    again = await world.submit(lines)
+    assert again.replayed
+    assert (again.batch_id, again.counts, again.rejected) == (first.batch_id, first.counts, first.rejected)
+    with pytest.raises(Conflict, match="idempotency_key_reused"):
+        await world.submit(lines[:2])
+
+
+async def test_one_key_fifty_times_at_once_makes_one_batch(world: World) -> None:
+    lines = world.applications(5)
+    answers = await asyncio.gather(*(world.submit(lines) for _ in range(50)), return_exceptions=True)
+    batches = {answer.batch_id for answer in answers if isinstance(answer, Receipt)}
+    others = [answer for answer in answers if not isinstance(answer, Receipt)]
+    assert len(batches) == 1
+    assert all(isinstance(other, Conflict) and other.code == "batch_in_progress" for other in others)
+
+
+async def test_all_or_nothing_records_nothing_when_a_line_is_wrong(world: World) -> None:
+    lines = world.applications(3)
+    wrong = [*lines[:2], _with(lines[2], mobile="123")]
+    with pytest.raises(AllOrNothing) as refused:
+        await world.submit(wrong, mode="all_or_nothing")
+    assert [rejected.line for rejected in refused.value.rejected] == [3]
+    receipt = await world.submit(lines, mode="all_or_nothing")
+    assert receipt.counts == {"total": 3, "accepted": 3}
+
+
+async def test_a_dry_run_says_the_same_and_records_nothing(world: World) -> None:
+    lines = world.applications(3)
+    lines[2] = _with(lines[2], mobile="123")
+    dry = await world.submit(lines, dry_run=True)
+    assert dry.batch_id is None
+    real = await world.submit(lines)
+    assert (dry.counts, dry.rejected) == (real.counts, real.rejected)
+
+
+async def test_repeated_references_and_persons_in_a_batch_are_named(world: World) -> None:
+    first, second, third = world.applications(3)
+    second = _with(second, reference=first["reference"])
+    third = _with(first, reference="other")
+    receipt = await world.submit([first, second, third])
+    found = [(line.line, v.code, v.pointer) for line in receipt.rejected for v in line.violations]
+    assert found == [
+        (2, "duplicate_in_batch", "/reference"),
+        (3, "duplicate_in_batch", "/passport/number"),
+    ]
+
+
+async def test_a_person_with_a_live_application_elsewhere_is_a_duplicate_without_saying_whose(
+    world: World,
+) -> None:
+    lines = world.applications(1)
+    await world.submit(lines, key="one")
+    dry = await world.submit(lines, key="two", dry_run=True)
+    receipt = await world.submit(lines, key="two")
+    for answer in (dry, receipt):
+        (rejected,) = answer.rejected
+        assert [v.code for v in rejected.violations] == ["duplicate_application"]
+        assert "sc-01" not in str(rejected.violations)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "pointer"),
+    [
+        ({"licensee_id": "LIC-9999"}, "center_not_licensed", "/licensee_id"),
+        ({"agent_id": "AGT-9999"}, "agent_unknown", "/agent_id"),
+        ({"mission_id": "MSN-XXX-XXX"}, "mission_unknown", "/mission_id"),
+        ({"package_id": "PKG-9999"}, "package_not_approved", "/package_id"),
+        ({"group_number": "GRP-4002"}, "group_of_another_licensee", "/group_number"),
+    ],
+)
+async def test_a_closed_gate_refuses_the_batch_at_the_header(
+    world: World, change: dict[str, str], code: str, pointer: str
+) -> None:
+    body = submission([_with(_header(world), **change), *world.applications(1)])
+    with pytest.raises(Refused) as refused:
+        await admit(body, world.engine)
+    assert (refused.value.code, refused.value.status) == (code, 403)
+    assert [violation.pointer for violation in refused.value.violations] == [pointer]
+
+
+async def test_a_refused_batch_leaves_its_key_free(world: World) -> None:
+    with pytest.raises(Refused):
+        await admit(submission([_with(_header(world), agent_id="NO"), *world.applications(1)]), world.engine)
+    assert (await world.submit(1)).counts["accepted"] == 1
+
+
+async def test_an_empty_batch_is_refused(world: World) -> None:
+    with pytest.raises(Refused, match="batch_empty"):
+        await admit(submission([_header(world)]), world.engine)
+
+
+async def test_another_partys_batch_and_an_absent_one_look_the_same(world: World) -> None:
+    receipt = await world.submit(1)
+    assert receipt.batch_id is not None
+    for batch in (receipt.batch_id, "0190-none"):
+        with pytest.raises(Refused) as refused:
+            await report.batch_status(PartyId("sc-02"), batch, world.engine)  # type: ignore[arg-type]
+        assert (refused.value.code, refused.value.status, str(refused.value)) == (
+            "not_found",
+            404,
+            "not_found",
+        )
+
+
+async def test_pages_follow_each_other_without_gap_or_overlap(world: World) -> None:
+    receipt = await world.submit(25)
+    assert receipt.batch_id is not None
+    seen: list[int] = []
+    cursor: str | None = None
+    while True:
+        page = await report.page(CENTER, receipt.batch_id, world.engine, state=None, cursor=cursor, limit=10)
+        seen += [line["line"] for line in page["applications"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == list(range(1, 26))
+    none = await report.page(
+        CENTER, receipt.batch_id, world.engine, state=PublicState.ISSUED, cursor=None, limit=10
+    )
+    assert none["applications"] == []
+
+
+async def test_no_name_and_no_passport_number_is_readable_in_the_database_file(
+    world: World, tmp_path: Path
+) -> None:
+    lines = world.applications(20)
+    lines[3] = _with(lines[3], mobile="123")
+    await world.submit(lines)
+    await world.carry_until_rest()
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("ledger.db*"))
+    assert len(written) > 50_000
+    for line in lines:
+        for value in (line["passport"]["number"], line["name"]["family"], line.get("mobile", "+++")):
+            assert value.encode() not in written
+    assert b"6000000001" not in written  # the visa number
+
+
+def _header(world: World) -> dict[str, Any]:
+    from adapters.service_centers.sample import sample_batch
+
+    return dict(sample_batch(1, 7, world.clock.today(), clean=True)[0])

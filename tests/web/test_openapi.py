@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from adapters.service_centers import READERS, WRITERS
+from gateway.web.docs_page import POLICY, docs_page
+from gateway.web.examples import EXAMPLES, example_batch
+from gateway.web.openapi import document
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.web.site import Site
+
+TODAY = date(2026, 11, 22)
+DOCUMENT = document("http://127.0.0.1:8080", TODAY, WRITERS)
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    assert list(OpenAPIV31SpecValidator(DOCUMENT).iter_errors()) == []
+
+
+async def test_every_route_is_documented_and_every_documented_route_exists(site: Site) -> None:
+    assert site.host._public is not None
+    routes = site.host._public.runner.app.router.routes()
+    registered = {(route.method.lower(), route.resource.canonical) for route in routes if route.resource}
+    documented = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert registered == documented
+
+
+async def test_the_document_is_served_as_it_was_made(site: Site) -> None:
+    answer = await site.get("/openapi.json", token="")
+    made = document(site.host.public_url, site.world.clock.today(), WRITERS)
+    assert answer.json == json.loads(json.dumps(made))
+
+
+def test_every_format_that_is_read_or_written_has_an_example() -> None:
+    assert set(EXAMPLES) == set(READERS) == set(WRITERS)
+
+
+@pytest.mark.parametrize("media", sorted(EXAMPLES))
+async def test_the_example_of_each_format_is_accepted(site: Site, media: str) -> None:
+    example = example_batch(media, site.world.clock.today())
+    body = example if isinstance(example, str) else json.dumps(example)
+    answer = await site.submit(body.encode(), media=media)
+    assert (answer.status, answer.json.get("rejected")) == (202, [])
+
+
+async def test_answers_have_the_documented_shape(site: Site) -> None:
+    from openapi_schema_validator import OAS31Validator
+
+    def conforms(name: str, answer: Any) -> None:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+        assert list(OAS31Validator(schema).iter_errors(answer.json)) == [], name
+        described = set(_properties(DOCUMENT["components"]["schemas"][name]))
+        assert set(answer.json) <= described, name
+
+    good, bad = site.world.applications(2)
+    bad["sex"] = "Q"
+    receipt = await site.submit(site.batch([good, bad]))
+    conforms("Receipt", receipt)
+    batch = receipt.json["batch_id"]
+    await site.world.carry_until_rest()
+    conforms("BatchStatus", await site.get(f"/v1/batches/{batch}"))
+    page = await site.get(f"/v1/batches/{batch}/applications")
+    conforms("Page", page)
+    conforms("Results", await site.get(f"/v1/batches/{batch}/results"))
+    conforms("RejectedLines", await site.get(f"/v1/batches/{batch}/rejected"))
+    conforms("BatchStatus", await site.post(f"/v1/batches/{batch}/confirm"))
+    message = page.json["applications"][0]["application_id"]
+    conforms("Result", await site.get(f"/v1/messages/{message}"))
+    conforms("Cancellation", await site.post(f"/v1/applications/{message}/cancel"))
+    conforms("BatchCancellation", await site.post(f"/v1/batches/{batch}/cancel"))
+    conforms("Problem", await site.get("/v1/batches/1"))
+    conforms("Problem", await site.submit(site.batch([good, bad]), key="2", query="?mode=all_or_nothing"))
+
+
+def _properties(schema: Any) -> set[str]:
+    return set(schema.get("properties", {}))
+
+
+class _Page(HTMLParser):
+    """Collects what a page would fetch, run, or link to inside itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.attributes |= set(given)
+        if given.get("id"):
+            self.ids.add(str(given["id"]))
+        if given.get("href"):
+            self.links.append(str(given["href"]))
+
+
+def test_the_page_for_people_fetches_and_runs_nothing() -> None:
+    page = _Page()
+    page.feed(docs_page(DOCUMENT))
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not {"src", "style", "onclick", "onload"} & page.attributes
+    assert "'sha256-" in POLICY
+
+
+def test_every_link_inside_the_page_leads_somewhere() -> None:
+    page = _Page()
+    page.feed(docs_page(DOCUMENT))
+    inside = [link[1:] for link in page.links if link.startswith("#")]
+    assert len(inside) > 20
+    assert set(inside) <= page.ids
+
+
+def test_the_page_shows_every_call_with_a_curl_line_and_every_example() -> None:
+    text = docs_page(DOCUMENT)
+    for path, methods in DOCUMENT["paths"].items():
+        assert f"<code>{path}</code>" in text
+        for operation in methods.values():
+            assert f'id="{operation["operationId"]}"' in text
+    assert text.count("curl") >= sum(len(methods) for methods in DOCUMENT["paths"].values())
+    for media in EXAMPLES:
+        assert f"Body as {media}" in text
+
+
+async def test_the_style_of_the_page_is_the_one_that_its_policy_allows(site: Site) -> None:
+    import base64
+    import hashlib
+
+    answer = await site.get("/docs", token="")
+    style = re.search(r"<style>(.*?)</style>", answer.body.decode(), re.DOTALL)
+    assert style
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
+
+
+def test_no_text_of_the_document_can_become_markup() -> None:
+    changed = {**DOCUMENT, "info": {**DOCUMENT["info"], "title": "<script>", "description": "<b>`<i>`"}}
+    page = _Page()
+    page.feed(docs_page(changed))
+    assert not {"script", "b", "i"} & set(page.tags)
+
+
