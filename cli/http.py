@@ -106,7 +106,7 @@ class Http:
             case aiohttp.ClientSSLError():
                 return Unreachable(f"no secure connection to {self._base_url}: {type(error).__name__}")
             case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-                return Unreachable(f"no gateway at {self._base_url}; start it with `serve`")
+                return Unreachable(f"no gateway at {self._base_url}", hint="start it with `serve`")
             case TimeoutError():
                 return Unreachable(f"{self._base_url} did not answer in time")
             case _:
@@ -116,17 +116,13 @@ class Http:
         hint = self._hints.get(response.status, "")
         if response.content_type != _PROBLEM:
             text = f"HTTP {response.status} from {self._base_url}, which does not answer as a gateway does"
-            return CommandError(_with(text, hint), code="not_a_gateway")
+            return CommandError(text, code="not_a_gateway")
         problem = await _json(response)
-        text = f"{problem.get('detail') or problem.get('title')}"
         if wait := response.headers.get("Retry-After"):
             hint = f"try again in {wait} s"
-        about = f"({problem.get('code')}, request {problem.get('request_id')})"
-        return CommandError(_with(f"{text} {about}", hint), code=str(problem.get("code")), problem=problem)
-
-
-def _with(text: str, hint: str) -> str:
-    return f"{text}: {hint}" if hint else text
+        detail = problem.get("detail") or problem.get("title")
+        text = f"{detail} ({problem.get('code')}, request {problem.get('request_id')})"
+        return CommandError(text, code=str(problem.get("code")), hint=hint, problem=problem)
 
 
 async def _json(response: aiohttp.ClientResponse) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import Final
 
 import typer
 
@@ -12,6 +13,9 @@ from cli import output
 from cli.commands import batches, messages, running, setup
 from cli.outcome import CommandError, ExitCode
 from gateway.errors import GatewayError, Misconfigured
+
+#: Of a refusal, on a screen. `--json` has them all.
+_MOST_FAULTS: Final = 20
 
 app = typer.Typer(
     name="umrah-gateway",
@@ -57,9 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _tell(error: CommandError, *, as_json: bool) -> int:
     output.note(f"error: {error.message}")
-    for fault in error.problem.get("errors", ())[:20]:
-        place = " ".join(f"{name} {fault[name]}" for name in ("line", "row", "column") if fault.get(name))
-        output.note(f"  {place} {fault.get('pointer', '')} {fault.get('code')}: {fault.get('detail')}")
+    for fault in error.problem.get("errors", ())[:_MOST_FAULTS]:
+        place = [f"{name} {fault[name]}" for name in ("line", "row", "column") if fault.get(name)]
+        output.note(
+            f"  {' '.join([*place, fault.get('pointer') or ''])} {fault.get('code')}: {fault.get('detail')}"
+        )
+    if error.hint:
+        output.note(f"hint: {error.hint}")
     if as_json:
         output.emit_json({"error": error.document()})
     return error.exit_code

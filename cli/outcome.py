@@ -22,22 +22,29 @@ class ExitCode(IntEnum):
 class CommandError(Exception):
     """A command can't do what was asked, for a reason that its user understands.
 
-    `problem` is the gateway's own answer (RFC 9457), where there was one.
+    `hint` says what to do about it; `problem` is the gateway's own answer (RFC 9457), where there was one.
     """
 
     exit_code = ExitCode.FAILED
 
     def __init__(
-        self, message: str, *, code: str = "failed", problem: Mapping[str, Any] | None = None
+        self,
+        message: str,
+        *,
+        code: str = "failed",
+        hint: str = "",
+        problem: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.hint = hint
         self.problem = dict(problem or {})
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"code": self.code, "message": self.message, **self.problem}
+        hint = {"hint": self.hint} if self.hint else {}
+        return {"code": self.code, "message": self.message, **hint, **self.problem}
 
 
 class WrongUsage(CommandError):
@@ -52,5 +59,5 @@ class WrongUsage(CommandError):
 class Unreachable(CommandError):
     """No gateway answered. What was asked may or may not have been done."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="unreachable")
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, code="unreachable", hint=hint)

@@ -107,6 +107,18 @@ def table(
     console(errors=errors).print(shown)
 
 
+def facts(rows: Iterable[tuple[str, object]]) -> None:
+    """Names and values below each other; what is None is left out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        if value is not None:
+            shown.add_row(cell(name, "dim"), value if isinstance(value, Text) else cell(value))
+    console().print(shown)
+
+
 Advance = Callable[[int], None]
 
 

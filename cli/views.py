@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cli import output
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from cli.doctor import Finding
 
 #: More rows of faults than this help nobody on a screen; `errors` and `--json` have them all.
@@ -31,17 +33,28 @@ def show_rejected(faults: Iterable[Record]) -> None:
 
 def show_batch(status: Record) -> None:
     """A batch's status."""
-    counts = status["counts"]
-    times = [(name, status.get(name)) for name in ("accepted_at", "completed_at", "confirmed_at")]
-    rows: list[tuple[object, object]] = [
-        ("batch", status["batch_id"]),
-        ("reference", status.get("batch_reference")),
-        ("state", output.state(status["state"])),
-        ("revision", status.get("revision")),
-        *((name.removesuffix("_at"), at) for name, at in times if at),
-    ]
-    output.table(("", ""), rows)
-    output.table(("lines", ""), [(output.state(name), count) for name, count in counts.items()])
+    counts = ", ".join(f"{name} {count}" for name, count in status["counts"].items())
+    names = (
+        "batch_id",
+        "batch_reference",
+        "state",
+        "revision",
+        "accepted_at",
+        "completed_at",
+        "confirmed_at",
+    )
+    values = {**status, "state": output.state(status["state"])}
+    output.facts([(_label(name), values.get(name)) for name in names] + [("lines", counts)])
+
+
+def _label(name: str) -> str:
+    return name.removesuffix("_id").removesuffix("_at").replace("_", " ")
+
+
+def _state(message: Record) -> Text:
+    """How it ended, once it is completed."""
+    completed = message["state"] == "completed"
+    return output.state(message.get("outcome") if completed else message["state"])
 
 
 def show_messages(messages: Iterable[Record], now: datetime) -> None:
@@ -57,7 +70,7 @@ def _message_row(message: Record, now: datetime) -> list[object]:
         message["party"],
         message.get("batch_id"),
         message.get("line"),
-        output.state(message.get("outcome") or message["state"]),
+        _state(message),
         message.get("code"),
         relative(message.get("received_at"), now, sign=False),
         relative(message.get("next_at"), now),
@@ -66,7 +79,7 @@ def _message_row(message: Record, now: datetime) -> list[object]:
 
 def show_message(message: Record, now: datetime) -> None:
     """One message: what it is, its steps, everything that happened to it."""
-    output.table(("", ""), _facts(message))
+    output.facts(_facts(message))
     if steps := message.get("steps"):
         columns = ("step", "status", "attempts", "not before", "code")
         output.table(columns, (_step_row(name, step, now) for name, step in steps.items()))
@@ -79,16 +92,11 @@ def show_message(message: Record, now: datetime) -> None:
         )
 
 
-def _facts(message: Record) -> list[tuple[object, object]]:
-    names = ("id", "kind", "party", "licensee", "agent", "mission", "batch_id", "line", "parent_id")
-    known = [(name.removesuffix("_id"), message[name]) for name in names if message.get(name) is not None]
-    state = output.state(message.get("outcome") or message["state"])
+def _facts(message: Record) -> list[tuple[str, object]]:
+    ids = ("id", "kind", "party", "licensee", "agent", "mission", "batch_id", "line", "parent_id")
     dues = ("cancel_requested_at", "deadline_at", "open_step", "send_by", "lease_until")
-    return [
-        *known,
-        ("state", state),
-        *((name.removesuffix("_at").replace("_", " "), message[name]) for name in dues if message.get(name)),
-    ]
+    facts = [(_label(name) or "id", message.get(name)) for name in ids]
+    return [*facts, ("state", _state(message)), *((_label(name), message.get(name)) for name in dues)]
 
 
 def _step_row(name: str, step: Record, now: datetime) -> list[object]:

@@ -23,7 +23,7 @@ def _with(line: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 async def test_one_bad_line_is_named_and_the_others_go_on(world: World) -> None:
     lines = world.applications(300)
-    lines[122] = _with(lines[122], mobile="+9665")
+    lines[122] = _with(lines[122], mobile="+966500000")
     receipt = await world.submit(lines)
     assert receipt.counts == {"total": 300, "accepted": 299, "rejected": 1}
     (rejected,) = receipt.rejected
