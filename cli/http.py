@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -19,6 +19,7 @@ _CONNECT_S: Final = 5.0
 _SILENCE_S: Final = 60.0
 _PROBLEM: Final = "application/problem+json"
 
+T = TypeVar("T")
 Params = Mapping[str, str]
 Sink = Callable[[bytes], object]
 
@@ -44,15 +45,15 @@ class Http:
 
     def get(self, path: str, params: Params | None = None) -> Reply:
         """A document. Raises `CommandError`, and `Unreachable` when nobody answers; so do all others."""
-        return asyncio.run(self._document("GET", path, params=params))
+        return _run(self._document("GET", path, params=params))
 
     def post(self, path: str, document: Any = None) -> Reply:
         """Ask for something to be done."""
-        return asyncio.run(self._document("POST", path, json=document))
+        return _run(self._document("POST", path, json=document))
 
     def upload(self, path: str, pieces: Iterable[bytes], headers: Mapping[str, str], params: Params) -> Reply:
         """Send a body piece by piece. It is not begun before the gateway has accepted the headers."""
-        return asyncio.run(
+        return _run(
             self._document(
                 "POST", path, params=params, headers=headers, data=_as_stream(pieces), expect100=True
             )
@@ -60,7 +61,7 @@ class Http:
 
     def download(self, path: str, accept: str, sink: Sink) -> None:
         """Hand each piece of the answer to `sink`. An answer that ends early raises `Unreachable`."""
-        asyncio.run(self._download(path, accept, sink))
+        _run(self._download(path, accept, sink))
 
     async def _document(self, method: str, path: str, **how: Any) -> Reply:
         async with self._call(method, path, **how) as response:
@@ -135,3 +136,14 @@ async def _json(response: aiohttp.ClientResponse) -> Any:
 async def _as_stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
+
+
+def _run(call: Coroutine[Any, Any, T]) -> T:
+    async def whole() -> T:
+        try:
+            return await call
+        finally:
+            # A connection that was closed gives back its socket in the loop's next turn.
+            await asyncio.sleep(0)
+
+    return asyncio.run(whole())

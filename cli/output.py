@@ -100,8 +100,9 @@ def table(
     from rich.text import Text
 
     shown = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
-    for column in columns:
-        shown.add_column(column, overflow="fold")
+    for n, column in enumerate(columns):
+        # The first tells the rows apart: an id that is copied must not be broken.
+        shown.add_column(column, overflow="fold", no_wrap=n == 0)
     for row in rows:
         shown.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
     console(errors=errors).print(shown)

@@ -16,6 +16,7 @@ POINTS: Final = (
     "after_claim",
     "before_intent",
     "after_intent",
+    "after_checks",
     "after_call",
     "before_settle",
     "after_settle",

@@ -45,7 +45,7 @@ async def deliver(committed: Committed, steps: tuple[PreparedStep, ...], engine:
     """The journey with each step's answer absorbed and its attempt noted for the next commit."""
     journey = committed.journey
     tried = await asyncio.gather(*(attempt(step, committed.send_by_boottime_s, engine) for step in steps))
-    crash_point("after_call")
+    crash_point("after_checks" if journey.message.open_step is None else "after_call")
     for step, (record, end) in zip(steps, tried, strict=True):
         journey = absorb(journey, step.operation, end, engine)
         journey = replace(journey, unsaved=(*journey.unsaved, record))

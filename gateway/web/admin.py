@@ -93,12 +93,12 @@ class Admin:
     def routes(self) -> list[web.RouteDef]:
         """Everything on the admin listener."""
         return [
-            web.route("GET", "/metrics", self.metrics),
-            web.route("GET", "/livez", self.livez),
-            web.route("GET", "/readyz", self.readyz),
-            web.route("GET", "/v1/admin/messages", self.messages),
-            web.route("GET", "/v1/admin/messages/{id}", self.show),
-            web.route("GET", "/v1/admin/messages/{id}/why", self.why),
+            web.route("GET", "/metrics", self.metrics, allow_head=False),
+            web.route("GET", "/livez", self.livez, allow_head=False),
+            web.route("GET", "/readyz", self.readyz, allow_head=False),
+            web.route("GET", "/v1/admin/messages", self.messages, allow_head=False),
+            web.route("GET", "/v1/admin/messages/{id}", self.show, allow_head=False),
+            web.route("GET", "/v1/admin/messages/{id}/why", self.why, allow_head=False),
             web.route("POST", "/v1/admin/messages/{id}/retry", self.retry),
             web.route("POST", "/v1/admin/messages/{id}/cancel", self.cancel),
             web.route("POST", "/v1/admin/messages/{id}/resolve", self.resolve),

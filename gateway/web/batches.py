@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 from aiohttp import web
 
-from gateway.errors import Refused
+from gateway.errors import Refused, Unavailable
 from gateway.message import BatchId, MessageId
 from gateway.pipeline import operate, report
 from gateway.pipeline.admit import admit
@@ -38,26 +38,35 @@ _DEFAULT_PAGE: Final = 100
 class Batches:
     """The handlers, and how many batches are being received right now."""
 
-    def __init__(self, engine: Engine, door: Door, readers: Readers, writers: Writers, base_url: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        door: Door,
+        readers: Readers,
+        writers: Writers,
+        base_url: str,
+        intake_open: Callable[[], bool],
+    ) -> None:
         self._engine = engine
         self._door = door
         self._readers = readers
         self._writers = writers
         self._base_url = base_url
+        self._intake_open = intake_open
         self._receiving = 0
 
     def routes(self) -> list[web.RouteDef]:
         """Everything a center can call."""
         return [
             web.route("POST", "/v1/batches", self.submit, expect_handler=expect_later),
-            web.route("GET", "/v1/batches/{id}", self.status),
-            web.route("GET", "/v1/batches/{id}/applications", self.page),
-            web.route("GET", "/v1/batches/{id}/results", self.results),
-            web.route("GET", "/v1/batches/{id}/rejected", self.rejected),
+            web.route("GET", "/v1/batches/{id}", self.status, allow_head=False),
+            web.route("GET", "/v1/batches/{id}/applications", self.page, allow_head=False),
+            web.route("GET", "/v1/batches/{id}/results", self.results, allow_head=False),
+            web.route("GET", "/v1/batches/{id}/rejected", self.rejected, allow_head=False),
             web.route("POST", "/v1/batches/{id}/confirm", self.confirm),
             web.route("POST", "/v1/batches/{id}/cancel", self.cancel),
             web.route("POST", "/v1/applications/{id}/cancel", self.cancel_application),
-            web.route("GET", "/v1/messages/{id}", self.message),
+            web.route("GET", "/v1/messages/{id}", self.message, allow_head=False),
         ]
 
     # in
@@ -97,7 +106,9 @@ class Batches:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """One of the places for batches being received. Raises `RateLimited` when all are taken."""
+        """A place for a batch being received. Raises `RateLimited` when all are taken, `Unavailable`."""
+        if not self._intake_open():
+            raise Unavailable("intake_closed")
         if self._receiving >= self._engine.settings.gateway.intake.max_concurrent_batches:
             raise RateLimited
         self._receiving += 1

@@ -80,7 +80,7 @@ def connections(
             base_url,
             loop=loop,
             keepalive_timeout=header_timeout_s,
-            lingering_time=_LINGER_S,
+            lingering_time=min(_LINGER_S, header_timeout_s),
             auto_decompress=False,
             access_log=None,
         )

@@ -25,9 +25,9 @@ class Documents:
     def routes(self) -> list[web.RouteDef]:
         """All three."""
         return [
-            web.route("GET", "/openapi.json", self.openapi),
-            web.route("GET", "/docs", self.docs),
-            web.route("GET", "/problems/{code}", self.problem),
+            web.route("GET", "/openapi.json", self.openapi, allow_head=False),
+            web.route("GET", "/docs", self.docs, allow_head=False),
+            web.route("GET", "/problems/{code}", self.problem, allow_head=False),
         ]
 
     async def openapi(self, _request: web.Request) -> web.Response:

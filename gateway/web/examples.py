@@ -134,6 +134,7 @@ EXAMPLES: Final[Mapping[str, Callable[[Fields, Fields], Any]]] = {
     "application/x-ndjson": _ndjson,
     "text/csv": _csv,
     "application/xml": _xml,
+    "text/xml": _xml,
 }
 
 

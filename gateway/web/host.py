@@ -21,11 +21,13 @@ from gateway.web.batches import Batches, Readers, Writers
 from gateway.web.caller import Door
 from gateway.web.connection import connections
 from gateway.web.documents import Documents
-from gateway.web.middleware import answer_always, protect
+from gateway.web.middleware import UnderWay, answer_always, protect
 from gateway.web.operators import OperatorTokens
 
 #: How long requests under way may go on once the host stops.
 _GRACE_S: Final = 10.0
+#: For the last answers to be written, once nothing is under way.
+_CLOSING_S: Final = 1.0
 _HANDSHAKE_S: Final = 10.0
 _BACKLOG: Final = 512
 
@@ -38,7 +40,17 @@ class _Listening:
 
     server: asyncio.Server
     runner: web.AppRunner
+    under_way: UnderWay
     url: str
+
+    async def end(self, grace_s: float) -> None:
+        """Take no more connections; requests under way may go on for `grace_s`.
+
+        aiohttp's own shutdown takes no more bytes of a body: it comes only when no body is awaited.
+        """
+        self.server.close()
+        await self.under_way.ended(grace_s)
+        await self.runner.cleanup()
 
 
 class WebHost:
@@ -85,8 +97,7 @@ class WebHost:
         # The operators' side last: probes see that intake is closed while batches end.
         for listening in (public, admin):
             if listening is not None:
-                listening.server.close()
-                await listening.runner.cleanup()
+                await listening.end(self._grace_s)
         if handlers is not None:
             handlers.close()
 
@@ -101,7 +112,9 @@ class WebHost:
         return _up(self._admin).url
 
     def _public_routes(self, base_url: str) -> list[web.RouteDef]:
-        batches = Batches(self._engine, self._door, self._readers, self._writers, base_url)
+        batches = Batches(
+            self._engine, self._door, self._readers, self._writers, base_url, lambda: self._intake_open
+        )
         documents = Documents(base_url, self._engine.clock.today(), self._writers)
         return [*batches.routes(), *documents.routes()]
 
@@ -116,7 +129,8 @@ class WebHost:
         try:
             url = _url(listener, taken, context)
             base_url = settings.gateway.base_url if listener.port else url
-            runner = _runner(base_url, routes(base_url), self._grace_s)
+            under_way = UnderWay()
+            runner = _runner(base_url, routes(base_url), under_way)
             await runner.setup()
             server = await asyncio.get_running_loop().create_server(
                 connections(_up(runner.server), base_url, settings.gateway.intake.header_timeout_s),
@@ -127,7 +141,7 @@ class WebHost:
         except BaseException:
             taken.close()
             raise
-        return _Listening(server, runner, url)
+        return _Listening(server, runner, under_way, url)
 
 
 def _up(found: T | None) -> T:
@@ -150,11 +164,11 @@ def _url(listener: Listener, taken: socket.socket, context: ssl.SSLContext | Non
     return f"{'https' if context else 'http'}://{host}:{taken.getsockname()[1]}"
 
 
-def _runner(base_url: str, routes: list[web.RouteDef], grace_s: float) -> web.AppRunner:
-    app = web.Application(middlewares=[answer_always(base_url)])
+def _runner(base_url: str, routes: list[web.RouteDef], under_way: UnderWay) -> web.AppRunner:
+    app = web.Application(middlewares=[answer_always(base_url, under_way)])
     app.on_response_prepare.append(protect)
     app.add_routes(routes)
-    return web.AppRunner(app, shutdown_timeout=grace_s)
+    return web.AppRunner(app, shutdown_timeout=_CLOSING_S)
 
 
 def _tls(listener: Listener, settings: Settings) -> ssl.SSLContext | None:

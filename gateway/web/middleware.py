@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from aiohttp import web
@@ -26,18 +29,46 @@ PROTECTION: Final = {
 _UNLOGGED: Final = frozenset({"/metrics", "/livez", "/readyz"})
 
 
-def answer_always(base_url: str) -> Middleware:
+class UnderWay:
+    """Counts the requests being answered, so that the host can wait for the last one."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Around one request."""
+        self._count += 1
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+
+    async def ended(self, within_s: float) -> None:
+        """Return when no request is under way, or after `within_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._none.wait()
+
+
+def answer_always(base_url: str, under_way: UnderWay) -> Middleware:
     """The middleware that turns every exception into a problem answer. `base_url` is for its `type`."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = new_id()
         started = time.perf_counter()
-        try:
-            response = await handler(request)
-        # The border: nothing may leave it but an answer.
-        except Exception as error:
-            response = _answer(error, request, base_url)
+        with under_way.one():
+            try:
+                response = await handler(request)
+            # The border: nothing may leave it but an answer.
+            except Exception as error:
+                response = _answer(error, request, base_url)
         _log(request, response, time.perf_counter() - started)
         return response
 

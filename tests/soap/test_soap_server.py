@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import zeep
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 from lxml import etree
 
 from adapters.foreign_affairs.operations import VISAS
@@ -17,7 +17,7 @@ from gateway.clock import SystemClock
 from gateway.soap import load_contract
 from gateway.soap.envelope import SOAP_11, SOAP_12, fault_code, open_envelope
 from gateway.soap.header import request_header
-from gateway.soap.hosting import Instead, Misbehaviour, routes
+from gateway.soap.hosting import routes
 from gateway.soap.publish import published
 from gateway.soap.server import Call, SoapAnswer, SoapFault, SoapServer
 from tests.soap import partners
@@ -185,12 +185,7 @@ def test_published_documents_name_the_configured_address_only() -> None:
     assert all(b"../" not in document for document in documents.values())
 
 
-async def handler(call: Call) -> Mapping[str, Any]:
-    match call.values["passport_number"]:
-        case "DROP":
-            raise Instead(Misbehaviour.DROP)
-        case "HTML":
-            raise Instead(web.Response(status=502, text="<html/>", content_type="text/html"))
+async def handler(_: Call) -> Mapping[str, Any]:
     return {"result": {"status": "VALID"}}
 
 

@@ -75,6 +75,9 @@ class Survival:
     mutant: str | None = None
     #: Crash points to use in turn; None: all of them, and random moments in between.
     points: tuple[str, ...] | None = None
+    endings: tuple[str, ...] = ENDINGS
+    #: How long everything accepted may take to come to rest after the last kill.
+    rest_s: float = 90
     receipts: dict[str, str] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -161,7 +164,7 @@ class Survival:
         for index, line in enumerate(lines):
             passport = dict(line["passport"])
             passport.pop("mrz", None)
-            passport["number"] = passport["number"][:-2] + ENDINGS[index % len(ENDINGS)]
+            passport["number"] = passport["number"][:-2] + self.endings[index % len(self.endings)]
             out.append({**line, "passport": passport})
         return b"".join(json.dumps(item, ensure_ascii=False).encode() + b"\n" for item in out)
 
@@ -209,8 +212,8 @@ class Survival:
             seconds=time.monotonic() - began,
         )
 
-    def _wait_until_settled(self, timeout_s: float = 120) -> None:
-        until = time.monotonic() + timeout_s
+    def _wait_until_settled(self) -> None:
+        until = time.monotonic() + self.rest_s
         open_batches = set(self.receipts.values())
         while open_batches and time.monotonic() < until:
             for batch in list(open_batches):

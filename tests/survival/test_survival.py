@@ -32,8 +32,16 @@ def test_a_partner_that_cannot_be_asked_issues_nothing_twice(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("mutant", ["no_intent", "repeat_after_crash"])
 def test_without_its_intent_the_same_run_issues_twice(tmp_path: Path, mutant: str) -> None:
+    """The mutants: the promise is broken on purpose, and this very scenario must see it."""
     run = Survival(
-        tmp_path, kills=4, foreign_affairs="can_be_asked", seed=4, mutant=mutant, points=("after_call",)
+        tmp_path,
+        kills=3,
+        foreign_affairs="can_be_asked",
+        seed=4,
+        mutant=mutant,
+        points=("before_settle",),
+        endings=("00", "11", "22", "33"),
+        rest_s=20,
     )
     assert run.run().issued_twice
 

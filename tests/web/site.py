@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+
 from adapters.service_centers import MEDIA_TYPES, READERS, WRITERS
 from adapters.service_centers.sample import sample_batch, write_batch
 from gateway.settings import Settings
@@ -19,7 +20,6 @@ from gateway.web.authentication import PartyKeys
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens, operators_directory
 from gateway.web.tokens import demo_key_path, ensure_demo_keys, sign_token
-
 from tests.pipeline.world import World
 
 CSV, JSON, NDJSON, XML = (MEDIA_TYPES[name] for name in ("csv", "json", "ndjson", "xml"))
@@ -92,7 +92,9 @@ class Site:
             data=json.dumps(document).encode(),
         )
 
-    def batch(self, applications: int | list[dict[str, Any]] = 1, media: str = NDJSON, seed: int = 7) -> bytes:
+    def batch(
+        self, applications: int | list[dict[str, Any]] = 1, media: str = NDJSON, seed: int = 7
+    ) -> bytes:
         """A valid batch of sc-01 in that format."""
         name = next(name for name, known in MEDIA_TYPES.items() if known == media)
         count = applications if isinstance(applications, int) else 1

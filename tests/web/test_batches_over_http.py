@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 import pytest
-from adapters.service_centers import FORMATS
 
+from adapters.service_centers import FORMATS
 from tests.web.site import CSV, JSON, NDJSON, XML, Site
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gateway.errors import Unavailable
 from gateway.observe.log import JsonFormatter
 from gateway.web.negotiation import language, media_type
-from hypothesis import given
-from hypothesis import strategies as st
 from schemas import catalogue
-
 from tests.web.site import CSV, JSON, Site
 
 OFFERED = (JSON, CSV)
@@ -173,7 +173,9 @@ async def test_an_error_in_the_middle_of_results_cuts_the_answer_visibly(
             return await site.world.engine.ledger.lines(*args, after_line=after_line, **named)
 
     await _with_ledger(site, Ledger())
-    request = f"GET /v1/batches/{batch}/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.token()}\r\n\r\n"
+    request = (
+        f"GET /v1/batches/{batch}/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.token()}\r\n\r\n"
+    )
     answer = await site.raw(request.encode())
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert not answer.endswith(b"0\r\n\r\n")
