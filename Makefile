@@ -50,11 +50,11 @@ format: $(VENV)/.dev ## put the code in order
 
 .PHONY: survive
 survive: $(VENV)/.dev ## the kill test at length: 200 kills (writes benchmarks/survive.json)
-	@$(BIN)/python benchmarks/survive.py --kills 200
+	@$(BIN)/python -m benchmarks.survive --kills 200
 
 .PHONY: bench
 bench: $(VENV)/.dev ## the measurements of the README, on this machine (writes benchmarks/latest.json)
-	@$(BIN)/python benchmarks/measure.py
+	@$(BIN)/python -m benchmarks.measure
 
 .PHONY: lock
 lock: ## resolve the dependencies anew (needs uv)

@@ -78,7 +78,7 @@ class Http:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
         sent = {**(headers or {}), **self._authorization()}
-        url = self._url(path)
+        url = URL(self._base_url + path, encoded=True)
         try:
             async with (
                 aiohttp.ClientSession(trust_env=False, timeout=timeout) as session,
@@ -92,12 +92,6 @@ class Http:
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._bearer()}"} if self._bearer else {}
-
-    def _url(self, path: str) -> URL:
-        try:
-            return URL(self._base_url + path, encoded=True)
-        except ValueError as error:
-            raise WrongUsage(f"{self._base_url} is not a URL") from error
 
     def _failure(self, error: Exception) -> CommandError:
         """aiohttp's errors in words. A subclass stands before its base."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from cli.outcome import WrongUsage
 from gateway.settings import Settings, load
@@ -58,6 +59,10 @@ def address(listener: Listener) -> str:
 
 
 def _checked(url: str) -> str:
-    if not _URL.fullmatch(url):
+    try:
+        fits = _URL.fullmatch(url) and urlsplit(url).port != 0
+    except ValueError:  # a port that is none
+        fits = False
+    if not fits:
         raise WrongUsage("a URL looks like http://127.0.0.1:8080")
     return url.rstrip("/")

@@ -7,6 +7,7 @@ Neither checks what the XML schema checks: writing is followed, and reading prec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -24,6 +25,9 @@ from gateway.errors import Refused
 from gateway.xml import Element
 
 Values = dict[str, Any]
+
+
+_SPECIAL: Final = re.compile("[&<>]").search
 
 
 class Codec(Protocol):
@@ -81,12 +85,12 @@ class CompiledCodec:
     def __init__(self, element: Any) -> None:
         self.tag: str = element.qname.text
         self._name: str = element.name
-        namespace = element.qname.namespace
         if not isinstance(element.type, zeep.xsd.ComplexType):
             raise Unsupported
-        self._open = f'<{self._name} xmlns="{namespace}">'
+        prefixes = {element.qname.namespace: ""}
+        self._node = _complex(element.type, prefixes, ())
+        self._open = f"<{self._name}{_declared(prefixes)}>"
         self._close = f"</{self._name}>"
-        self._node = _complex(element.type, namespace)
 
     def write(self, values: Mapping[str, Any]) -> str:
         try:
@@ -120,10 +124,19 @@ class _Field:
     many: bool
 
 
-def _complex(type_: Any, namespace: str) -> _Node:
-    if type_.attributes:
-        raise Unsupported
-    fields = [_field(element, namespace) for element in _flat(type_)]
+#: By namespace; the root's own has none. Grows while a type is compiled.
+_Prefixes = dict[str, str]
+
+
+def _declared(prefixes: _Prefixes) -> str:
+    names = {namespace: f":{prefix.rstrip(':')}" if prefix else "" for namespace, prefix in prefixes.items()}
+    return "".join(f' xmlns{name}="{namespace}"' for namespace, name in names.items())
+
+
+def _complex(type_: Any, prefixes: _Prefixes, within: tuple[Any, ...]) -> _Node:
+    if type_.attributes or type_ in within:
+        raise Unsupported  # attributes, or a type inside itself
+    fields = [_field(element, prefixes, (*within, type_)) for element in _flat(type_)]
     by_tag = {field.tag: field for field in fields}
     if len(by_tag) != len(fields):
         raise Unsupported  # a name that stands in two places
@@ -143,51 +156,58 @@ def _flat(type_: Any) -> Iterator[Any]:
             raise Unsupported
 
 
-def _field(element: Any, namespace: str) -> _Field:
-    own = element.qname.namespace
-    declared = "" if own == namespace else f' xmlns="{own or ""}"'
-    is_complex = isinstance(element.type, zeep.xsd.ComplexType)
+def _field(element: Any, prefixes: _Prefixes, within: tuple[Any, ...]) -> _Field:
+    namespace, type_ = element.qname.namespace, element.type
+    if namespace is None:
+        raise Unsupported  # can't be written where a default namespace is declared
+    name = prefixes.setdefault(namespace, f"n{len(prefixes)}:") + element.name
+    is_complex = isinstance(type_, zeep.xsd.ComplexType)
     return _Field(
         name=element.name,
         tag=element.qname.text,
-        open=f"<{element.name}{declared}>",
-        close=f"</{element.name}>",
-        node=_complex(element.type, own) if is_complex else _leaf(element.type),
+        open=f"<{name}>",
+        close=f"</{name}>",
+        node=_complex(type_, prefixes, within) if is_complex else _leaf(type_),
         many=element.max_occurs != 1,
     )
 
 
 def _writer(fields: list[_Field]) -> Callable[[Any], str]:
     known = frozenset(field.name for field in fields)
+    # Plain tuples: this loop is most of what a call costs us.
+    plan = tuple((field.name, field.open, field.close, field.node.write, field.many) for field in fields)
 
     def write(values: Any) -> str:
         if not isinstance(values, Mapping) or not known.issuperset(values):
             raise ValueError("not the values of this type")
         pieces: list[str] = []
-        for field in fields:
-            value = values.get(field.name)
-            if value is not None:
-                for item in value if field.many else (value,):
-                    pieces += (field.open, field.node.write(item), field.close)
+        for name, opening, closing, write_one, many in plan:
+            value = values.get(name)
+            if value is None:
+                continue
+            for item in value if many else (value,):
+                pieces += (opening, write_one(item), closing)
         return "".join(pieces)
 
     return write
 
 
 def _reader(by_tag: Mapping[Any, _Field]) -> Callable[[Element], Values]:
+    plan = {tag: (field.name, field.node.read, field.many) for tag, field in by_tag.items()}
+
     def read(element: Element) -> Values:
         values: Values = {}
         for child in element:
-            field = by_tag.get(child.tag)
-            if field is None:
+            found = plan.get(child.tag)
+            if found is None:
                 if isinstance(child.tag, str):
                     raise ValueError("unexpected element")
                 continue  # a comment between elements
-            value = field.node.read(child)
-            if field.many:
-                values.setdefault(field.name, []).append(value)
+            name, read_one, many = found
+            if many:
+                values.setdefault(name, []).append(read_one(child))
             else:
-                values[field.name] = value
+                values[name] = read_one(child)
         return values
 
     return read
@@ -213,7 +233,7 @@ def _reading(convert: Callable[[str], Any]) -> Callable[[Element], Any]:
 def _write_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
-    return escape(value)
+    return escape(value) if _SPECIAL(value) else value
 
 
 def _write_boolean(value: Any) -> str:

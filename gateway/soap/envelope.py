@@ -72,6 +72,11 @@ class Envelope:
         )
 
 
+def media_type(content_type: str) -> str:
+    """The media type in a `Content-Type`, without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def dialect_of(root: Element) -> Dialect | None:
     """By the envelope's namespace; None when it is no SOAP envelope."""
     return next((one for one in DIALECTS if root.tag == f"{{{one.namespace}}}Envelope"), None)

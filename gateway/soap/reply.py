@@ -8,14 +8,13 @@ was done" is `Unavailable`; everything else that is not a trustworthy answer is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.message import Message
 from typing import Any, Final
 
 from gateway.errors import Refused, Unavailable, Uncertain
 from gateway.http import HttpReply
 from gateway.ports import PreparedRequest
 from gateway.soap.contract import Action, Contract
-from gateway.soap.envelope import TYPES, Envelope, dialect_of, fault_code, open_envelope
+from gateway.soap.envelope import TYPES, Envelope, dialect_of, fault_code, media_type, open_envelope
 from gateway.xml import Element, Limits, parse
 
 _OK: Final = 200
@@ -47,19 +46,13 @@ def read_reply(
 def _check_http(contract: Contract, reply: HttpReply) -> None:
     if 300 <= reply.status < 400:
         raise Uncertain("redirected")
-    media_type = _media_type(reply.headers.get("Content-Type", ""))
+    announced = media_type(reply.headers.get("Content-Type", ""))
     if reply.status not in (_OK, *_FAULT) or (
-        reply.status != _OK and media_type != contract.dialect.media_type
+        reply.status != _OK and announced != contract.dialect.media_type
     ):
         raise Uncertain(f"http_{reply.status}")
-    if media_type != contract.dialect.media_type:
+    if announced != contract.dialect.media_type:
         raise Uncertain("reply_not_soap")
-
-
-def _media_type(header: str) -> str:
-    message = Message()
-    message["Content-Type"] = header
-    return message.get_content_type() if header else ""
 
 
 def _envelope(contract: Contract, body: bytes, max_bytes: int) -> Envelope:

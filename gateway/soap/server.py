@@ -9,7 +9,15 @@ from typing import Any, Final
 from gateway.errors import Refused
 from gateway.ports import Clock
 from gateway.soap.contract import Action, Contract
-from gateway.soap.envelope import DIALECTS, Dialect, Envelope, dialect_of, open_envelope, write_fault
+from gateway.soap.envelope import (
+    DIALECTS,
+    Dialect,
+    Envelope,
+    dialect_of,
+    media_type,
+    open_envelope,
+    write_fault,
+)
 from gateway.soap.header import reply_header
 from gateway.xml import Limits, parse
 
@@ -117,8 +125,8 @@ class SoapServer:
 
 
 def _announced(content_type: str) -> Dialect | None:
-    media_type = content_type.partition(";")[0].strip().lower()
-    return next((dialect for dialect in DIALECTS if dialect.media_type == media_type), None)
+    announced = media_type(content_type)
+    return next((dialect for dialect in DIALECTS if dialect.media_type == announced), None)
 
 
 def _content_type(dialect: Dialect) -> str:

@@ -16,6 +16,7 @@ from gateway.pipeline import operate, report
 from gateway.pipeline.admit import admit
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import Mode, Receipt, Submission
+from gateway.pipeline.read import Pause
 from gateway.ports import BatchReader, ResultWriter
 from gateway.states import PublicState
 from gateway.web import query
@@ -234,12 +235,17 @@ async def _rejected_document(
 
 
 async def _stream(request: web.Request, media: str, pieces: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Write what comes, some 64 KiB at a time. An error in the middle cuts the connection."""
+    """Write what comes, some 64 KiB at a time, in slices that let others run.
+
+    An error in the middle cuts the connection.
+    """
     headers = {"Content-Type": media if media.startswith("application/") else f"{media}; charset=utf-8"}
     response = web.StreamResponse(headers={**headers, "Vary": "Accept"})
     waiting = bytearray()
+    pause = Pause()
     async for piece in pieces:
         waiting += piece
+        await pause.if_due()
         if len(waiting) >= _WRITE_AT:
             await _write(request, response, waiting)
     await _write(request, response, waiting)

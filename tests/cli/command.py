@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from adapters.foreign_affairs.simulator import ForeignAffairsSimulator
 from adapters.interior.simulator import NicSimulator, PassportsSimulator
@@ -179,3 +181,8 @@ def batch_file(
     with path.open("wb") as out:
         write_batch(path.suffix[1:], header, applications, out)
     return path
+
+
+def private_key() -> bytes:
+    """A fresh Ed25519 key, as a center would have one (PEM)."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -216,7 +216,7 @@ async def test_the_gauges_are_read_from_the_ledger_at_each_scrape(site: Site) ->
     received_at = site.world.clock.now().timestamp()
     assert samples["gateway_messages", "visa.application", "ready"] == 3
     assert samples["gateway_oldest_message_timestamp_seconds", "visa.application", "ready"] == received_at
-    assert samples["gateway_messages_received_total", "sc-01", "visa.application", "http"] == 3
+    assert samples["gateway_messages_received_total", "http", "visa.application", "sc-01"] == 3
     assert samples["gateway_audit_head_sequence",] > 0
     await site.world.carry_until_rest()
     assert ("gateway_messages", "visa.application", "ready") not in await _samples(site)

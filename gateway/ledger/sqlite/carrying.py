@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -22,7 +22,7 @@ from gateway.ledger.sqlite import intake
 from gateway.ledger.sqlite.connection import Row
 from gateway.ledger.sqlite.rows import CLAIMED_COLUMNS, claimed, insert_message, write_audit
 from gateway.ledger.sqlite.writer import Transaction
-from gateway.message import BatchFacts, Micros
+from gateway.message import Micros
 from gateway.policies import gate
 from gateway.states import FINAL, Outcome, PublicState, State, check_move, public_state
 
@@ -34,6 +34,35 @@ class LaneCursor:
 
     def __init__(self) -> None:
         self.last = ""
+
+
+class ReferenceBook:
+    """Reference records as the database holds them, kept in memory once read.
+
+    The one writer connection is the only one that changes them, and it forgets this book when it does.
+    Used by the writer thread only.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+
+    def forget(self) -> None:
+        self._known.clear()
+
+    def look_up(self, tx: Transaction) -> gate.Lookup:
+        """A look-up of facts by kind and id, for the gate."""
+
+        def find(kind: str, id: str) -> Mapping[str, Any] | None:
+            key = (kind, id)
+            if key not in self._known:
+                row = tx.one(REFERENCE_FACTS, key)
+                self._known[key] = None if row is None else json.loads(row["facts"])
+            return self._known[key]
+
+        return find
+
+
+REFERENCE_FACTS = "SELECT facts FROM reference WHERE kind = ? AND id = ?"
 
 
 # --- claim ------------------------------------------------------------------------------------------------
@@ -125,11 +154,13 @@ def _lease(
 # --- move ---------------------------------------------------------------------------------------------------
 
 
-def apply(tx: Transaction, move: Move, today: date) -> Applied | GateClosed | CancelAsked:
+def apply(
+    tx: Transaction, move: Move, book: ReferenceBook, today: date
+) -> Applied | GateClosed | CancelAsked:
     row = _own_row(tx, move.message)
     cancel_asked = row["cancel_requested_at"] is not None
     if move.intent is not None:
-        refusal = _may_intend(tx, move, cancel_asked, today)
+        refusal = _may_intend(move, cancel_asked, book.look_up(tx), today)
         if refusal is not None:
             return refusal
     _write_move(tx, move, row)
@@ -169,38 +200,14 @@ def _own_row(tx: Transaction, message: Claimed) -> Row:
 
 
 def _may_intend(
-    tx: Transaction, move: Move, cancel_asked: bool, today: date
+    move: Move, cancel_asked: bool, look_up: gate.Lookup, today: date
 ) -> GateClosed | CancelAsked | None:
     if move.message.parent_id is not None:  # a cancellation takes something back: never gated
         return None
     if cancel_asked:
         return CancelAsked()
-    code = closed_by(tx.one, move.message.party, move.message.facts, today)
+    code = gate.closed_by(move.message.party, move.message.facts, look_up, today)
     return None if code is None else GateClosed(code)
-
-
-def closed_by(
-    one: Callable[[str, tuple[str, str]], Row | None], party: str, facts: BatchFacts, today: date
-) -> str | None:
-    """The gate over the reference records as this connection sees them."""
-
-    def look_up(kind: str, id: str) -> Mapping[str, Any] | None:
-        row = one("SELECT facts FROM reference WHERE kind = ? AND id = ?", (kind, id))
-        return None if row is None else _facts(row["facts"])
-
-    return gate.closed_by(party, facts, look_up, today)
-
-
-_parsed: dict[str, Mapping[str, Any]] = {}
-
-
-def _facts(text: str) -> Mapping[str, Any]:
-    known = _parsed.get(text)
-    if known is None:
-        if len(_parsed) > 10_000:
-            _parsed.clear()
-        known = _parsed[text] = json.loads(text)
-    return known
 
 
 def _write_move(tx: Transaction, move: Move, row: Row) -> None:

@@ -40,6 +40,7 @@ class SqliteLedger:
         self._lock = ProcessLock(path.with_suffix(".lock"))
         self._writer = GroupCommitWriter(self._connect, self._now)
         self._cursor = carrying.LaneCursor()
+        self._book = carrying.ReferenceBook()
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -138,7 +139,7 @@ class SqliteLedger:
 
     async def apply(self, move: port.Move) -> port.Applied | port.GateClosed | port.CancelAsked:
         today = self._clock.today()
-        return await self._write(lambda tx: carrying.apply(tx, move, today))
+        return await self._write(lambda tx: carrying.apply(tx, move, self._book, today))
 
     async def keep_late_answer(
         self, message: port.Claimed, attempt: port.AttemptRecord, *, now: Micros
@@ -191,7 +192,11 @@ class SqliteLedger:
         )
 
     async def put_reference(self, records: Sequence[port.ReferenceRecord]) -> None:
-        await self._write(lambda tx: operating.put_reference(tx, records, self._now()))
+        def put(tx: Transaction) -> None:
+            operating.put_reference(tx, records, tx.now)
+            self._book.forget()
+
+        await self._write(put)
 
     # reading
 
@@ -200,11 +205,7 @@ class SqliteLedger:
 
     async def closed_by(self, party: PartyId, facts: BatchFacts, *, now: Micros) -> str | None:
         today = self._clock.today()
-        return await self._read(
-            lambda reader: carrying.closed_by(
-                lambda sql, values: reader.execute(sql, values).fetchone(), party, facts, today
-            )
-        )
+        return await self._read(lambda reader: reading.closed_by(reader, party, facts, today))
 
     async def batch(self, batch_id: BatchId) -> port.BatchRow | None:
         return await self._read(lambda reader: reading.batch(reader, batch_id))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
 
 from gateway.ledger.port import (
     AttemptRecord,
@@ -17,7 +19,8 @@ from gateway.ledger.port import (
 )
 from gateway.ledger.sqlite import rows
 from gateway.ledger.sqlite.connection import Connection
-from gateway.message import BatchId, MessageId, Micros
+from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
+from gateway.policies import gate
 from gateway.states import PublicState, State
 
 _LIVE = "state NOT IN ('completed', 'cancelled', 'expired')"
@@ -87,6 +90,14 @@ def reference(reader: Connection, kind: str, id: str) -> ReferenceRecord | None:
     if row is None:
         return None
     return ReferenceRecord(row["kind"], row["id"], row["version"], json.loads(row["facts"]))
+
+
+def closed_by(reader: Connection, party: PartyId, facts: BatchFacts, today: date) -> str | None:
+    def look_up(kind: str, id: str) -> Mapping[str, Any] | None:
+        record = reference(reader, kind, id)
+        return None if record is None else record.facts
+
+    return gate.closed_by(party, facts, look_up, today)
 
 
 def gauges(reader: Connection) -> Sequence[Gauge]:

@@ -81,6 +81,11 @@ def test_a_row_that_is_too_long_is_passed_over(cell: bytes, size: int) -> None:
     assert found.lines[2].row == 4 + cell.count(b"\n")
 
 
+def test_a_stray_quote_in_a_row_passed_over_does_not_swallow_the_next() -> None:
+    pieces = [HEAD + b"B,0,,,\nB,1," + b"x" * 5_000, b'"y,,\n', b"B,2,,,\n"]
+    assert read("csv", pieces).codes == [None, "line_too_long", None]
+
+
 @pytest.mark.parametrize(
     ("body", "code", "pointer"),
     [

@@ -43,7 +43,10 @@ def test_a_repeated_name_that_may_be_a_value_is_not_repeated_in_the_answer() -> 
     assert found.lines[0].violation.pointer == "/passport"
 
 
-@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"9" * 5_000])
+NUMBERS = [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"9" * 20, b"9" * 5_000]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
 def test_a_number_out_of_range_is_refused_with_its_place(number: bytes) -> None:
     found = read("json", body(b'{"travel":{"flight":' + number + b"}}", b"{}"), max_line_bytes=10_000)
     assert found.codes == ["number_not_allowed", None]
