@@ -38,9 +38,9 @@ class SqliteLedger:
         self._path = path
         self._clock = clock
         self._lock = ProcessLock(path.with_suffix(".lock"))
-        self._writer = GroupCommitWriter(self._connect, self._now)
         self._cursor = carrying.LaneCursor()
         self._book = carrying.ReferenceBook()
+        self._writer = GroupCommitWriter(self._connect, self._now, on_rollback=self._book.forget)
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
 

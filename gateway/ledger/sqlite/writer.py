@@ -59,9 +59,16 @@ class _Unit:
 class GroupCommitWriter:
     """Owns the writing connection. `run` is safe from any event loop."""
 
-    def __init__(self, connect: Callable[[], Connection], now: Callable[[], Micros]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        now: Callable[[], Micros],
+        on_rollback: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_rollback` is told when a group is undone, for what units keep in memory."""
         self._connect = connect
         self._now = now
+        self._on_rollback = on_rollback
         self._queue: deque[_Unit] = deque()
         self._wake = threading.Condition()
         self._stopping = False
@@ -129,6 +136,7 @@ class GroupCommitWriter:
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            self._on_rollback()
             raise
 
 
