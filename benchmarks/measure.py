@@ -1,4 +1,4 @@
-"""The figures of the README, measured here (`make bench`): real processes, the simulators on the same machine.
+"""The README's figures, measured here (`make bench`): real processes, simulators on the same machine.
 
 Writes benchmarks/latest.json and prints a table. Speeds depend on the machine, so each run also times a loop
 of plain Python (`calibration_ms`), by which runs on different machines can be compared.
@@ -175,9 +175,7 @@ def _headers(home: Installation, center: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
 
 
-def _post(
-    home: Installation, body: Path, key: str, *, center: str = "sc-01", timeout_s: float = 60
-) -> str:
+def _post(home: Installation, body: Path, key: str, *, center: str = "sc-01", timeout_s: float = 60) -> str:
     headers = {
         **_headers(home, center),
         "Idempotency-Key": key,

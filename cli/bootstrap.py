@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from prometheus_client import CollectorRegistry
+
 from adapters.foreign_affairs import operations as foreign_affairs
 from adapters.interior import operations as interior
 from adapters.service_centers import READERS, WRITERS
 from cli.reference import records
 from gateway.clock import SystemClock
 from gateway.errors import Misconfigured
+from gateway.http import HttpClient
 from gateway.ledger.sqlite.ledger import SqliteLedger
 from gateway.ledger.vault import open_vault
 from gateway.message import Operation
@@ -27,13 +30,11 @@ from gateway.pipeline.worker import Hints, Worker
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.ports import Clock, Partner
 from gateway.settings import Destination, Settings, check_operations
-from gateway.http import HttpClient
 from gateway.soap import Endpoint, SoapPartner, SoapService, load_contract
 from gateway.web.authentication import PartyKeys
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens
 from gateway.web.tokens import ensure_demo_keys
-from prometheus_client import CollectorRegistry
 
 #: Everything that the gateway can ask of a partner, by name.
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(

@@ -82,6 +82,7 @@ class Story:
     def as_json(self) -> dict[str, Any]:
         """The document of `demo --json`."""
         states = self.states
+        shown = states["issued"] + states["under_review"]
         final = sum(count for state, count in states.items() if state in SETTLED)
         return {
             "applications": self.applications,
@@ -94,7 +95,7 @@ class Story:
             "applications_per_second": round(_MOST_OF * self.applications / self.seconds_to_most, 1),
             "visas_issued_twice": len(self.evidence["issued_twice"]),
             "lost": self.applications - final,
-            "forgotten": max(0, self.evidence["distinct_applications"] - states["issued"] - states["under_review"]),
+            "forgotten": max(0, self.evidence["distinct_applications"] - shown),
             "outcomes_met": {ending: sum(ends.values()) for ending, ends in self.met().items()},
             "partner_calls": self.evidence["calls"],
         }
@@ -212,8 +213,8 @@ async def _submit_and_wait(
         raise GatewayError(str(story.receipt.get("code")), str(story.receipt.get("detail")))
     counts = story.receipt["counts"]
     console.print(
-        f"[bold]batch[/]     {counts['total']} applications from {CENTER}: {counts.get('accepted', 0)} accepted, "
-        f"{counts.get('rejected', 0)} rejected with a reason each ({time.perf_counter() - began:.2f} s)"
+        f"[bold]batch[/]     {counts['total']} applications from {CENTER}: "
+        f"{counts.get('accepted', 0)} accepted, {counts.get('rejected', 0)} rejected with a reason each ({time.perf_counter() - began:.2f} s)"
     )
     await _wait_until_settled(story, session, folder, began, console)
     url = f"/v1/batches/{story.receipt['batch_id']}/results"
@@ -268,8 +269,8 @@ def _tell(story: Story, console: Console) -> None:
     )
     console.print(
         f"By the partner's own evidence: {story.evidence['visas_issued']} visas for "
-        f"{story.evidence['distinct_applications']} applications, {found['visas_issued_twice']} issued twice. "
-        f"Lost: {found['lost']}."
+        f"{story.evidence['distinct_applications']} applications, "
+        f"{found['visas_issued_twice']} issued twice. Lost: {found['lost']}."
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import BaseModel
+
 from gateway.ledger.port import ReferenceRecord
 from gateway.settings import Reference
-from pydantic import BaseModel
 
 
 def records(reference: Reference) -> list[ReferenceRecord]:

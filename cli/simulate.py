@@ -31,14 +31,14 @@ def simulate(port: int, seed: int, latency_ms: float, foreign_affairs: Mode, sta
     `state` is a folder in which Foreign Affairs keeps what it issued, across restarts and kills; without
     it everything is forgotten at the end. Raises `Misconfigured` when the port is taken.
     """
+    if state is not None:
+        state.mkdir(parents=True, exist_ok=True)
     run(_simulate(port, seed, latency_ms / 1000, foreign_affairs, state))
     return 0
 
 
 async def _simulate(port: int, seed: int, latency_s: float, mode: Mode, state: Path | None) -> None:
     clock = SystemClock()
-    if state is not None:
-        state.mkdir(parents=True, exist_ok=True)
     visas = ForeignAffairsSimulator(
         clock,
         seed=seed,

@@ -52,7 +52,7 @@ Reply = Verdict | Exception | Callable[[PreparedRequest], Verdict]
 
 @dataclass
 class ScriptedPartner:
-    """Answers each action with the next entry of its script, and with the last one for ever (`ports.Partner`)."""
+    """Answers each action with its script's next entry, the last one for ever (`ports.Partner`)."""
 
     scripts: dict[str, list[Reply]] = field(default_factory=dict)
     sent: list[tuple[str, str]] = field(default_factory=list)

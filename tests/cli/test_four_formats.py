@@ -1,4 +1,4 @@
-"""The same batch in four formats, each against a fresh ledger and fresh simulators, gives the same results."""
+"""The same batch in four formats, each against a fresh ledger and simulators, gives the same results."""
 
 from __future__ import annotations
 

@@ -72,9 +72,7 @@ def line(batch: BatchOpening, number: int, clock: ManualClock, **changes: Any) -
 
 
 def rejected(message: NewMessage) -> NewMessage:
-    return replace(
-        message, state=State.COMPLETED, outcome=Outcome.REJECTED, code="duplicate_application"
-    )
+    return replace(message, state=State.COMPLETED, outcome=Outcome.REJECTED, code="duplicate_application")
 
 
 async def accepted_batch(
@@ -83,12 +81,8 @@ async def accepted_batch(
     """A batch of `count` lines, accepted, its lines released."""
     batch = opening(clock, key)
     await ledger.begin_batch(batch)
-    lines = [
-        line(batch, n + 1, clock, person_key=persons[n] if persons else None) for n in range(count)
-    ]
-    await ledger.add_lines(
-        batch.batch_id, batch.intake_token, lines, rejected, intake_until=now(clock, s=60)
-    )
+    lines = [line(batch, n + 1, clock, person_key=persons[n] if persons else None) for n in range(count)]
+    await ledger.add_lines(batch.batch_id, batch.intake_token, lines, rejected, intake_until=now(clock, s=60))
     await ledger.accept_batch(
         Acceptance(batch.batch_id, batch.intake_token, FACTS, b"sha", count, b"receipt", now(clock))
     )

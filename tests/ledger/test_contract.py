@@ -39,7 +39,7 @@ from tests.ledger.records import (
     rejected,
 )
 
-# --- intake -----------------------------------------------------------------------------------------------
+# --- intake ------------------------------------------------------------
 
 
 async def test_one_key_fifty_times_at_once_opens_one_batch(ledger: Ledger, clock: ManualClock) -> None:
@@ -85,7 +85,9 @@ async def test_a_person_has_one_live_application_across_centers(ledger: Ledger, 
     assert set(await ledger.holders([b"person", b"other"])) == {b"person"}
 
 
-async def test_nothing_of_a_batch_is_claimed_before_it_is_accepted(ledger: Ledger, clock: ManualClock) -> None:
+async def test_nothing_of_a_batch_is_claimed_before_it_is_accepted(
+    ledger: Ledger, clock: ManualClock
+) -> None:
     batch = opening(clock)
     await ledger.begin_batch(batch)
     await ledger.add_lines(
@@ -95,7 +97,7 @@ async def test_nothing_of_a_batch_is_claimed_before_it_is_accepted(ledger: Ledge
     assert await claim(ledger, clock) == []
 
 
-# --- claims --------------------------------------------------------------------------------------------------
+# --- claims ------------------------------------------------------------
 
 
 async def test_lanes_take_turns_so_that_ten_lines_do_not_wait_behind_a_thousand(
@@ -143,7 +145,7 @@ async def test_a_stale_token_writes_nothing(ledger: Ledger, clock: ManualClock) 
     assert row.outcome is Outcome.REFUSED
 
 
-# --- intents ---------------------------------------------------------------------------------------------------
+# --- intents ------------------------------------------------------------
 
 
 async def test_a_lease_that_ends_before_an_intent_is_ready_again(ledger: Ledger, clock: ManualClock) -> None:
@@ -176,7 +178,7 @@ async def test_an_intent_cannot_be_recorded_twice(ledger: Ledger, clock: ManualC
     await accepted_batch(ledger, clock, 1)
     (message,) = await claim(ledger, clock)
     held = await intend(ledger, message, clock)
-    with pytest.raises(Exception):  # noqa: B017, PT011 - whichever constraint speaks first
+    with pytest.raises(Exception):  # noqa: B017 - whichever constraint speaks first
         await ledger.apply(intent_move(held, clock))
 
 
@@ -245,10 +247,12 @@ async def test_a_move_that_the_state_table_does_not_have_is_not_written(
         await ledger.apply(move(message, State.INQUIRING, clock))
 
 
-# --- batches, counts, reviews ------------------------------------------------------------------------------------
+# --- batches, counts, reviews ------------------------------------------------------------
 
 
-async def test_a_batch_completes_with_its_last_line_and_says_so_once(ledger: Ledger, clock: ManualClock) -> None:
+async def test_a_batch_completes_with_its_last_line_and_says_so_once(
+    ledger: Ledger, clock: ManualClock
+) -> None:
     batch = await accepted_batch(ledger, clock, 3)
     for message in await claim(ledger, clock):
         before = await ledger.batch(batch.batch_id)
@@ -326,7 +330,7 @@ async def test_sending_again_after_a_review_frees_the_intent(ledger: Ledger, clo
     assert isinstance(await ledger.apply(intent_move(again, clock)), Applied)
 
 
-# --- tokens, unknown things ------------------------------------------------------------------------------------------
+# --- tokens, unknown things ------------------------------------------------------------
 
 
 async def test_a_token_id_is_taken_once_unless_the_same_key_is_repeated(

@@ -63,9 +63,7 @@ async def test_opening_after_a_crash_ends_all_leases_at_once_and_discards_half_r
 
 @pytest.fixture
 def counting(tmp_path: Path) -> GroupCommitWriter:
-    writer = GroupCommitWriter(
-        lambda: open_writer(tmp_path / "w.db"), lambda: micros(ManualClock().now())
-    )
+    writer = GroupCommitWriter(lambda: open_writer(tmp_path / "w.db"), lambda: micros(ManualClock().now()))
     writer.start()
     return writer
 

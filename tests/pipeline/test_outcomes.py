@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.errors import Uncertain, Unavailable
+from gateway.errors import Unavailable, Uncertain
 from gateway.message import Absent, Answered, Contested, Declined, Deferred, StillProcessing
 from gateway.pipeline import operate, report
 from gateway.states import Outcome, State

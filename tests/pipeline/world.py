@@ -9,8 +9,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from adapters.service_centers import READERS
 from adapters.service_centers.sample import sample_batch
+from cli.reference import records
 from gateway.ledger.port import BatchRow, MessageRow
 from gateway.ledger.sqlite.ledger import SqliteLedger
 from gateway.ledger.vault import open_vault
@@ -25,10 +28,7 @@ from gateway.pipeline.worker import Hints
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.settings import Settings, demo_profile, load
 from gateway.states import State
-from prometheus_client import CollectorRegistry
 from tests.doubles import ISSUED, OPERATIONS, ManualClock, ScriptedPartner
-
-from cli.reference import records
 
 CENTER = PartyId("sc-01")
 
