@@ -13,8 +13,7 @@ from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 
-from adapters.foreign_affairs import operations as foreign_affairs
-from adapters.interior import operations as interior
+from adapters import foreign_affairs, interior
 from adapters.service_centers import READERS, WRITERS
 from cli.reference import records
 from gateway.clock import SystemClock

@@ -211,10 +211,11 @@ async def _submit_and_wait(
             story.receipt = await reply.json()
     if reply.status != 202:
         raise GatewayError(str(story.receipt.get("code")), str(story.receipt.get("detail")))
-    counts = story.receipt["counts"]
+    counts, took_s = story.receipt["counts"], time.perf_counter() - began
+    taken, rejected = counts.get("accepted", 0), counts.get("rejected", 0)
     console.print(
-        f"[bold]batch[/]     {counts['total']} applications from {CENTER}: "
-        f"{counts.get('accepted', 0)} accepted, {counts.get('rejected', 0)} rejected with a reason each ({time.perf_counter() - began:.2f} s)"
+        f"[bold]batch[/]     {counts['total']} lines from {CENTER} in {took_s:.2f} s: "
+        f"{taken} accepted, {rejected} rejected with a reason each"
     )
     await _wait_until_settled(story, session, folder, began, console)
     url = f"/v1/batches/{story.receipt['batch_id']}/results"

@@ -5,6 +5,7 @@ is the same in every repetition. Dates travel as a pair, Gregorian and Umm al-Qu
 authoritative.
 """
 
-from adapters.foreign_affairs.operations import OPERATIONS, SERVICES
+from adapters.foreign_affairs.operations import OPERATIONS
+from adapters.foreign_affairs.services import SERVICES
 
 __all__ = ["OPERATIONS", "SERVICES"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
+from adapters.foreign_affairs.services import ISSUANCE
 from gateway.errors import Refused, Uncertain
 from gateway.message import (
     Absent,
@@ -25,7 +26,6 @@ from gateway.message import (
 from schemas.hijri import OutsideCalendarError, agree, to_hijri
 
 #: The step whose visa a cancellation is about.
-ISSUANCE: Final = "foreign_affairs.visa_issuance"
 _REFUSED: Final = "visa_refused"
 #: Business codes that are no verdict on the pilgrim: a person looks at them.
 _CONTESTED: Final = frozenset({"INVALID_INPUT", "PERSON_AMBIGUOUS"})

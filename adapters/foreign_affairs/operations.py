@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from adapters.foreign_affairs import convert
+from adapters.foreign_affairs.services import CANCELLATION, ISSUANCE
 from gateway.message import Exchange, Operation
-from gateway.soap import SoapService
 
 VISA_ISSUANCE: Final = Operation(
-    name=convert.ISSUANCE,
+    name=ISSUANCE,
     destination="foreign-affairs",
     repeatable=False,
     needs=frozenset(
@@ -43,7 +42,7 @@ VISA_ISSUANCE: Final = Operation(
 )
 
 VISA_CANCELLATION: Final = Operation(
-    name="foreign_affairs.visa_cancellation",
+    name=CANCELLATION,
     destination="foreign-affairs",
     repeatable=False,
     needs=frozenset(),
@@ -52,20 +51,3 @@ VISA_CANCELLATION: Final = Operation(
 )
 
 OPERATIONS: Final = (VISA_ISSUANCE, VISA_CANCELLATION)
-
-VISAS: Final = SoapService(
-    wsdl="foreign_affairs/visas.wsdl",
-    service="VisasService",
-    port="VisasSoap12",
-    party="foreign-affairs",
-    kinds={
-        "IssueVisa": VISA_ISSUANCE.name,
-        "GetVisaStatus": VISA_ISSUANCE.name,
-        "CancelVisa": VISA_CANCELLATION.name,
-    },
-    # The only two by which they say that nothing was done. An internal error is not one of them.
-    definite_faults=frozenset({"SERVICE_CLOSED", "TOO_MANY_REQUESTS"}),
-)
-
-#: By destination.
-SERVICES: Final[Mapping[str, SoapService]] = {"foreign-affairs": VISAS}

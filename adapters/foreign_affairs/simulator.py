@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from aiohttp import web
 
-from adapters.foreign_affairs.operations import VISAS
+from adapters.foreign_affairs.services import VISAS
 from adapters.foreign_affairs.visa_register import IssuedVisa, VisaRegister
 from gateway.ports import Clock
 from gateway.soap import load_contract

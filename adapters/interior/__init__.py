@@ -4,6 +4,7 @@ They speak SOAP 1.1. Both only answer questions, so a call may be repeated. A cl
 answer comes later, under the Center's own opaque reference.
 """
 
-from adapters.interior.operations import OPERATIONS, SERVICES
+from adapters.interior.operations import OPERATIONS
+from adapters.interior.services import SERVICES
 
 __all__ = ["OPERATIONS", "SERVICES"]

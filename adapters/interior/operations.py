@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from adapters.interior import convert
+from adapters.interior.services import CLEARANCE, VERIFICATION
 from gateway.message import Exchange, Operation
-from gateway.soap import SoapService
 
-#: Faults and technical errors by which both systems say that a request was not looked at.
-_DEFINITE_FAULTS: Final = frozenset({"SERVICE_CLOSED", "TOO_MANY_REQUESTS"})
 #: A clearance and a verification are asked for anew when older than this at the time of issuing.
 _CLEARANCE_VALID_S: Final = 72 * 3600
 _VERIFICATION_VALID_S: Final = 24 * 3600
 
 SECURITY_CLEARANCE: Final = Operation(
-    name="interior.security_clearance",
+    name=CLEARANCE,
     destination="nic",
     repeatable=True,
     needs=frozenset(
@@ -39,7 +36,7 @@ SECURITY_CLEARANCE: Final = Operation(
 )
 
 PASSPORT_VERIFICATION: Final = Operation(
-    name="interior.passport_verification",
+    name=VERIFICATION,
     destination="passports",
     repeatable=True,
     needs=frozenset(
@@ -58,26 +55,3 @@ PASSPORT_VERIFICATION: Final = Operation(
 )
 
 OPERATIONS: Final = (SECURITY_CLEARANCE, PASSPORT_VERIFICATION)
-
-NIC: Final = SoapService(
-    wsdl="interior/nic.wsdl",
-    service="ClearanceService",
-    port="ClearanceSoap11",
-    party="nic",
-    kinds={"CheckClearance": SECURITY_CLEARANCE.name, "InquireClearance": SECURITY_CLEARANCE.name},
-    # The answer is secret, whatever the question is.
-    classification="secret",
-    definite_faults=_DEFINITE_FAULTS,
-)
-
-PASSPORTS: Final = SoapService(
-    wsdl="interior/passports.wsdl",
-    service="PassportsService",
-    port="PassportsSoap11",
-    party="passports",
-    kinds={"VerifyPassport": PASSPORT_VERIFICATION.name},
-    definite_faults=_DEFINITE_FAULTS,
-)
-
-#: By destination.
-SERVICES: Final[Mapping[str, SoapService]] = {"nic": NIC, "passports": PASSPORTS}

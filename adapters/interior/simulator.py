@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from adapters.interior.operations import NIC, PASSPORTS
+from adapters.interior.services import NIC, PASSPORTS
 from gateway.ports import Clock
 from gateway.soap import load_contract
 from gateway.soap.hosting import Instead, routes

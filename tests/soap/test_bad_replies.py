@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from adapters.foreign_affairs.operations import VISA_ISSUANCE, VISAS
-from adapters.interior.operations import PASSPORT_VERIFICATION, PASSPORTS
+from adapters.foreign_affairs.operations import VISA_ISSUANCE
+from adapters.foreign_affairs.services import VISAS
+from adapters.interior.operations import PASSPORT_VERIFICATION
+from adapters.interior.services import PASSPORTS
 from gateway.message import Answered, NotDone, Operation, Unknown
 from gateway.soap import SoapService
 from gateway.soap.envelope import SOAP_11, SOAP_12, Dialect

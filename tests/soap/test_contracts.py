@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from adapters.foreign_affairs import SERVICES as FOREIGN_AFFAIRS
-from adapters.foreign_affairs.operations import VISAS
+from adapters.foreign_affairs.services import VISAS
 from adapters.interior import SERVICES as INTERIOR
 from gateway.clock import SystemClock
 from gateway.errors import Misconfigured, Refused

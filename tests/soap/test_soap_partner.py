@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.interior.operations import PASSPORT_VERIFICATION, PASSPORTS
+from adapters.interior.operations import PASSPORT_VERIFICATION
+from adapters.interior.services import PASSPORTS
 from gateway.clock import SystemClock
 from gateway.message import Answered, NotDone, Unknown
 from gateway.soap import SoapPartner, load_contract

@@ -11,8 +11,8 @@ import zeep
 from aiohttp import ClientSession
 from lxml import etree
 
-from adapters.foreign_affairs.operations import VISAS
-from adapters.interior.operations import PASSPORTS
+from adapters.foreign_affairs.services import VISAS
+from adapters.interior.services import PASSPORTS
 from gateway.clock import SystemClock
 from gateway.soap import load_contract
 from gateway.soap.envelope import SOAP_11, SOAP_12, fault_code, open_envelope

@@ -7,13 +7,8 @@ from pathlib import Path
 import pytest
 
 from adapters.foreign_affairs import convert
-from adapters.foreign_affairs.operations import (
-    OPERATIONS,
-    SERVICES,
-    VISA_CANCELLATION,
-    VISA_ISSUANCE,
-    VISAS,
-)
+from adapters.foreign_affairs.operations import OPERATIONS, VISA_CANCELLATION, VISA_ISSUANCE
+from adapters.foreign_affairs.services import SERVICES, VISAS
 from gateway.errors import Refused, Uncertain
 from gateway.message import (
     Absent,

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from adapters.foreign_affairs import simulator as simulator_module
-from adapters.foreign_affairs.operations import VISA_CANCELLATION, VISA_ISSUANCE, VISAS
+from adapters.foreign_affairs.operations import VISA_CANCELLATION, VISA_ISSUANCE
+from adapters.foreign_affairs.services import VISAS
 from adapters.foreign_affairs.simulator import ForeignAffairsSimulator
 from adapters.foreign_affairs.visa_register import VisaRegister
 from gateway.clock import SystemClock

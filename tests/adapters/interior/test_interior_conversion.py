@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from adapters.interior import convert
-from adapters.interior.operations import (
-    NIC,
-    OPERATIONS,
-    PASSPORT_VERIFICATION,
-    PASSPORTS,
-    SECURITY_CLEARANCE,
-    SERVICES,
-)
+from adapters.interior.operations import OPERATIONS, PASSPORT_VERIFICATION, SECURITY_CLEARANCE
+from adapters.interior.services import NIC, PASSPORTS, SERVICES
 from gateway.errors import Uncertain
 from gateway.message import (
     Answered,

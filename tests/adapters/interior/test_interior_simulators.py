@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.interior.operations import NIC, PASSPORT_VERIFICATION, PASSPORTS, SECURITY_CLEARANCE
+from adapters.interior.operations import PASSPORT_VERIFICATION, SECURITY_CLEARANCE
+from adapters.interior.services import NIC, PASSPORTS
 from adapters.interior.simulator import NicSimulator, PassportsSimulator
 from gateway.clock import SystemClock
 from gateway.message import Answered, AttemptEnd, Declined, Deferred, Unknown

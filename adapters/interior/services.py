@@ -1,0 +1,37 @@
+"""Interior's two services: where their contracts stand, and which faults of theirs are definite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.soap import SoapService
+
+CLEARANCE: Final = "interior.security_clearance"
+VERIFICATION: Final = "interior.passport_verification"
+
+#: Faults and technical errors by which both systems say that a request was not looked at.
+_DEFINITE_FAULTS: Final = frozenset({"SERVICE_CLOSED", "TOO_MANY_REQUESTS"})
+
+NIC: Final = SoapService(
+    wsdl="interior/nic.wsdl",
+    service="ClearanceService",
+    port="ClearanceSoap11",
+    party="nic",
+    kinds={"CheckClearance": CLEARANCE, "InquireClearance": CLEARANCE},
+    # The answer is secret, whatever the question is.
+    classification="secret",
+    definite_faults=_DEFINITE_FAULTS,
+)
+
+PASSPORTS: Final = SoapService(
+    wsdl="interior/passports.wsdl",
+    service="PassportsService",
+    port="PassportsSoap11",
+    party="passports",
+    kinds={"VerifyPassport": VERIFICATION},
+    definite_faults=_DEFINITE_FAULTS,
+)
+
+#: By destination.
+SERVICES: Final[Mapping[str, SoapService]] = {"nic": NIC, "passports": PASSPORTS}
