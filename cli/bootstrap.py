@@ -70,6 +70,16 @@ class Gateway:
         self._carrying = asyncio.create_task(self.worker.run())
         log.info("started", action="start", address=self.host.public_url)
 
+    async def until(self, stopping: asyncio.Event) -> None:
+        """Return when told to stop. Raises what ended the worker, should it end by itself."""
+        if self._carrying is None:
+            raise AssertionError("not started")
+        told = asyncio.ensure_future(stopping.wait())
+        await asyncio.wait({told, self._carrying}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if self._carrying.done():
+            self._carrying.result()
+
     async def stop(self) -> None:
         """Drain: take nothing more in, let what is carried come to rest, close everything."""
         log.info("draining", action="drain")

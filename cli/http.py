@@ -84,9 +84,15 @@ class Http:
                 aiohttp.ClientSession(trust_env=False, timeout=timeout) as session,
                 session.request(method, url, headers=sent, allow_redirects=False, **how) as response,
             ):
-                if response.status >= 300:
-                    raise await self._problem(response)
-                yield response
+                transport = response.connection and response.connection.transport
+                try:
+                    if response.status >= 300:
+                        raise await self._problem(response)
+                    yield response
+                finally:
+                    # A body that was refused may still have pieces waiting to be sent.
+                    if transport:
+                        transport.abort()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._failure(error) from error
 

@@ -52,8 +52,10 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     await gateway.start()
-    await stopping.wait()
-    await gateway.stop()
+    try:
+        await gateway.until(stopping)
+    finally:
+        await gateway.stop()
 
 
 def run(main: object) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 from gateway.clock import moment
 from gateway.errors import Refused
 from gateway.ledger.port import BatchRow, MessageRow
+from gateway.ledger.vault import Unsealable
 from gateway.message import BatchId, MessageId, PartyId
+from gateway.observe.log import log
 from gateway.pipeline.cancellation import ISSUANCE
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import open_progress, payload_place
@@ -120,7 +122,7 @@ async def application(party: PartyId, message_id: MessageId, engine: Engine) -> 
 
 def result(row: MessageRow, engine: Engine) -> dict[str, Any]:
     """One line's result, reduced to what a center may have."""
-    progress = open_progress(engine.vault, engine.vault.data_key(row.id, row.data_key), row)
+    progress = _progress(row, engine)
     full = {
         "line": row.line,
         "reference": row.reference or None,
@@ -133,6 +135,15 @@ def result(row: MessageRow, engine: Engine) -> dict[str, Any]:
         "updated_at": _time(row.updated_at),
     }
     return engine.need_to_know.result(full)
+
+
+def _progress(row: MessageRow, engine: Engine) -> Mapping[str, Any]:
+    """What is kept of the line; nothing when it was damaged, so that the other lines can still be read."""
+    try:
+        return open_progress(engine.vault, engine.vault.data_key(row.id, row.data_key), row)
+    except Unsealable:
+        log.error("unsealable", action="unsealable", message_id=row.id)
+        return {}
 
 
 def _visa(row: MessageRow, progress: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -84,8 +84,8 @@ class Worker:
         lease_until = Micros(now + round(engine.settings.gateway.carrying.lease_s * 1_000_000))
         try:
             claimed = await engine.ledger.claim(self._name, limit, now=now, lease_until=lease_until)
-        except Unavailable as error:
-            log.error("claim_failed", action="claim_failed", code=error.code)
+        except Exception:  # the next claim may well succeed; nothing is lost meanwhile
+            log.exception("claim_failed", action="claim_failed")
             await asyncio.sleep(engine.settings.gateway.carrying.sweep_interval_s)
             return 0
         if claimed:
@@ -125,8 +125,8 @@ class Worker:
             carrying = engine.settings.gateway.carrying
             try:
                 swept = await engine.ledger.sweep(now=engine.now(), release=carrying.release_chunk)
-            except Unavailable as error:
-                log.error("sweep_failed", action="sweep_failed", code=error.code)
+            except Exception:  # without the sweeper nothing is woken or released: it goes on
+                log.exception("sweep_failed", action="sweep_failed")
             else:
                 engine.hints.notify(int(swept.anything_due))
                 _tell(swept.leases_ended, swept.expired, swept.abandoned_batches)

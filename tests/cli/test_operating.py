@@ -1,4 +1,4 @@
-"""An operator's commands against a real gateway. It can't ask Foreign Affairs: a lost answer ends in review."""
+"""Operators' commands beside a real gateway that can't ask Foreign Affairs: a lost answer ends in review."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ def test_show_tells_a_messages_whole_life(at_gateway: Command, issued: str) -> N
     assert issued in shown.out
     for told in ("foreign_affairs.visa_issuance", "IssueVisa", "received", "issued", "Waits for"):
         assert told in shown.out
-    assert [event["what"] for event in at_gateway("show", issued, "--json").document["timeline"]][
-        0
-    ] == "received"
+    assert at_gateway("show", issued, "--json").document["timeline"][0]["what"] == "received"
 
 
 def test_why_is_one_line(at_gateway: Command, reviewed: str) -> None:
