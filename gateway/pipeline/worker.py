@@ -15,6 +15,7 @@ from gateway.observe.log import log
 from gateway.pipeline.carry import carry
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.inquire import inquire
+from gateway.pipeline.pace import Pace
 from gateway.states import State
 
 
@@ -45,7 +46,9 @@ class Worker:
         self._engine = engine
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._carried: set[asyncio.Task[None]] = set()
+        self._rested = asyncio.Event()
         self._draining = asyncio.Event()
+        self._pace = Pace(engine.settings.gateway.carrying.in_flight)
 
     def use(self, engine: Engine) -> None:
         """Carry what is claimed from now on with another configuration."""
@@ -58,21 +61,23 @@ class Worker:
 
     async def run(self) -> None:
         """Claim, carry and sweep until drained."""
-        sweeper = asyncio.create_task(self._sweep_for_ever())
+        helpers = (asyncio.create_task(self._sweep_for_ever()), asyncio.create_task(self._pace.keep()))
         try:
             while not self._draining.is_set():
                 await self._claim_once()
         finally:
             if self._carried:
                 await asyncio.wait(self._carried)
-            sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
 
     async def _claim_once(self) -> None:
         carrying = self._engine.settings.gateway.carrying
-        room = carrying.in_flight - len(self._carried)
-        if room < min(carrying.claim_size, carrying.in_flight) // 2 + 1:
-            await asyncio.wait(self._carried, return_when=asyncio.FIRST_COMPLETED)
+        room = self._pace.limit - len(self._carried)
+        if self._carried and room < self._pace.limit // 4 + 1:
+            self._rested.clear()
+            await self._rested.wait()
             return
         claimed = await self._claim(min(room, carrying.claim_size))
         if not claimed:
@@ -100,7 +105,11 @@ class Worker:
             self._engine.metrics.queue_wait.labels(message.kind).observe(wait_s)
         task = asyncio.create_task(self._carry_one(message, self._engine))
         self._carried.add(task)
-        task.add_done_callback(self._carried.discard)
+        task.add_done_callback(self._came_to_rest)
+
+    def _came_to_rest(self, task: asyncio.Task[None]) -> None:
+        self._carried.discard(task)
+        self._rested.set()
 
     async def _carry_one(self, message: Claimed, engine: Engine) -> None:
         step = carry if message.state is State.CARRIED else inquire

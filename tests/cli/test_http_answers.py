@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -146,7 +147,8 @@ def test_the_gateways_own_words_are_kept(answered: Callable[[Handler], str]) -> 
 def test_waiting_goes_on_while_the_gateway_is_away(
     run: Command, answered: Callable[[Handler], str], key: Path
 ) -> None:
-    calls = iter(["away", "processing", "away", "completed"])
+    # aiohttp itself asks a second time.
+    calls = iter(["away"] * 3 + ["processing"] + ["away"] * 3 + ["completed"])
 
     async def restarting(request: web.Request) -> web.Response:
         state = next(calls)
@@ -166,3 +168,31 @@ def test_waiting_for_a_gateway_that_stays_away_ends(
     api = CenterApi(find(None, None, url=answered(dropped)), "sc-01", key)
     with pytest.raises(Unreachable):
         wait_until_settled(api, "b", 0.05, pause=lambda _s: None)
+
+
+def test_a_large_file_is_never_whole_in_memory(
+    run: Command, answered: Callable[[Handler], str], key: Path, tmp_path: Path
+) -> None:
+    received = 0
+
+    async def sink(request: web.Request) -> web.Response:
+        nonlocal received
+        async for piece in request.content.iter_any():
+            received += len(piece)
+        counts = {"total": 1, "accepted": 1}
+        receipt = {"batch_id": "b", "state": "processing", "counts": counts, "rejected": []}
+        return web.json_response(receipt | {"more_rejected": False}, status=202)
+
+    file = tmp_path / "large.ndjson"
+    with file.open("wb") as out:
+        out.truncate(40_000_000)
+    url = answered(sink)
+    tracemalloc.start()
+    try:
+        ended = run("send", file, "--center", "sc-01", "--url", url, "--key-file", key)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ended.code == 0, ended
+    assert received == 40_000_000
+    assert peak < 12_000_000

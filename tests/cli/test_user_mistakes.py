@@ -126,5 +126,6 @@ def test_texts_of_others_cannot_steer_the_terminal() -> None:
 def test_markup_in_texts_of_others_is_only_text(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(["[bold]x"], [["[red]\x1b]0;title\x07 :smile:"]])
     shown = capsys.readouterr().out
+    assert "[bold]x" in shown
     assert "[red]\ufffd]0;title\ufffd :smile:" in shown
     assert "\x1b" not in shown

@@ -136,8 +136,11 @@ async def test_a_request_without_a_body_is_refused(site: Site) -> None:
     assert b"body_missing" in answer
 
 
-async def test_silence_in_the_middle_of_a_body_ends_it(strict: Site) -> None:
-    answer = await strict.raw(head(strict, "Content-Length: 5000") + b"{", wait_s=8)
+async def test_silence_in_the_middle_of_a_body_ends_it(world: World, tmp_path: Path) -> None:
+    async with aiohttp.ClientSession() as session:
+        site = await open_site(world, tmp_path, session, header_timeout_s=0.2, body_timeout_s=300.0)
+        answer = await site.raw(head(site, "Content-Length: 5000") + b"{")
+        await site.host.stop()
     assert status(answer) == 408
     assert b"body_too_slow" in answer
 
@@ -201,6 +204,16 @@ async def test_a_sender_that_waits_is_told_to_go_on(site: Site) -> None:
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(body)
         assert status(await reader.read()) == 202
+    writer.close()
+
+
+async def test_a_sender_that_was_told_to_go_on_still_gets_a_refusal(site: Site) -> None:
+    reader, writer = await site.connect()
+    writer.write(head(site, "Content-Length: 9", "Expect: 100-continue", "Connection: close"))
+    async with asyncio.timeout(2):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"nonsense\n")
+        assert status(await reader.read()) in (400, 422)
     writer.close()
 
 
