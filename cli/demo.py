@@ -141,7 +141,7 @@ async def _partners(folder: Path, seed: int) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "from cli.main import main; main()",
+        "from cli.main import main; raise SystemExit(main())",
         *("simulate", "--port", "0", "--seed", str(seed), "--state", str(folder / "partners")),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -154,9 +154,9 @@ class Exchange:
     reply: ReplyConverter
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What the gateway can ask of a partner: one step of an itinerary."""
+    """What the gateway can ask of a partner: one step of an itinerary. There is one object of each."""
 
     #: `interior.security_clearance`: the name used in routes, need-to-know lists and metrics.
     name: str

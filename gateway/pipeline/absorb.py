@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from gateway.clock import micros, moment
+from gateway.ledger.port import AttemptRecord
 from gateway.message import (
     Absent,
     Answered,
@@ -25,12 +27,19 @@ from gateway.policies.retry import next_attempt_at
 from gateway.settings import Destination
 
 
-def absorb(journey: Journey, operation: Operation, end: AttemptEnd, engine: Engine) -> Journey:
-    """The journey with the step's new state."""
-    now = engine.now()
+def absorb(
+    journey: Journey, operation: Operation, record: AttemptRecord, end: AttemptEnd, engine: Engine
+) -> Journey:
+    """The journey with the step's new state, and the attempt noted for the next commit."""
+    now = record.finished_at or engine.now()
     before = journey.step(operation)
-    state = replace(before, attempts=before.attempts + 1, first_at=before.first_at or now, not_before=None)
-    return journey.with_step(operation, _after(state, operation, end, now, engine))
+    tried = StepState(
+        status=before.status,
+        attempts=before.attempts + 1,
+        first_at=before.first_at or now,
+        reference=before.reference,
+    )
+    return journey.with_step(operation, _after(tried, operation, end, now, engine), record)
 
 
 def _after(state: StepState, operation: Operation, end: AttemptEnd, now: Micros, engine: Engine) -> StepState:
@@ -61,16 +70,15 @@ def _after(state: StepState, operation: Operation, end: AttemptEnd, now: Micros,
             assert_never(end)
 
 
-def done(state: StepState, operation: Operation, result: object, now: Micros) -> StepState:
+def done(state: StepState, operation: Operation, result: Mapping[str, Any], now: Micros) -> StepState:
     """The step with its result, good for as long as the operation says."""
     valid_s = operation.result_valid_s
-    return replace(
-        state,
+    return StepState(
         status=StepStatus.DONE,
-        code=None,
-        public_code=None,
-        result=result,  # type: ignore[arg-type]
-        not_before=None,
+        attempts=state.attempts,
+        first_at=state.first_at,
+        reference=state.reference,
+        result=result,
         valid_until=None if valid_s is None else Micros(now + valid_s * 1_000_000),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 
 from gateway.errors import Unavailable, Uncertain
 from gateway.ledger.port import AttemptRecord
@@ -22,6 +21,7 @@ from gateway.message import (
 )
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
+from gateway.observe.metrics import bound
 from gateway.pipeline.absorb import absorb
 from gateway.pipeline.commit import Committed
 from gateway.pipeline.engine import Engine
@@ -47,8 +47,7 @@ async def deliver(committed: Committed, steps: tuple[PreparedStep, ...], engine:
     tried = await asyncio.gather(*(attempt(step, committed.send_by_boottime_s, engine) for step in steps))
     crash_point("after_checks" if journey.message.open_step is None else "after_call")
     for step, (record, end) in zip(steps, tried, strict=True):
-        journey = absorb(journey, step.operation, end, engine)
-        journey = replace(journey, unsaved=(*journey.unsaved, record))
+        journey = absorb(journey, step.operation, record, end, engine)
     return journey
 
 
@@ -109,10 +108,10 @@ def _measure(step: PreparedStep, end: AttemptEnd, duration_s: float, kind: str, 
     labels = (step.operation.destination, step.operation.name)
     result = RESULTS[type(end)]
     counter = engine.metrics.attempts if kind == "call" else engine.metrics.inquiries
-    counter.labels(*labels, result).inc()
-    engine.metrics.delivery.labels(*labels).observe(duration_s)
+    bound(counter, *labels, result).inc()
+    bound(engine.metrics.delivery, *labels).observe(duration_s)
     if not isinstance(end, NotDone | Unknown):
-        engine.metrics.last_success.labels(step.operation.destination).set_to_current_time()
+        bound(engine.metrics.last_success, step.operation.destination).set_to_current_time()
     else:
         log.info(
             "attempt",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -75,8 +75,16 @@ class Journey:
             earlier=self.body.get("earlier", {}),
         )
 
-    def with_step(self, operation: Operation, state: StepState) -> Journey:
-        return replace(self, steps={**self.steps, operation.name: state})
+    def with_step(self, operation: Operation, state: StepState, *tried: AttemptRecord) -> Journey:
+        """With the step's new state, and the attempt that led to it still to be recorded."""
+        return Journey(
+            self.message,
+            self.key,
+            self.body,
+            self.stages,
+            {**self.steps, operation.name: state},
+            (*self.unsaved, *tried),
+        )
 
     def sealed(self, vault: Vault) -> Progress:
         """The steps, sealed for the next revision of their column."""

@@ -50,6 +50,12 @@ def _status(row: BatchRow) -> dict[str, Any]:
     return {
         "batch_id": row.id,
         "batch_reference": row.facts.batch_reference or None,
+        "licensee_id": row.facts.licensee,
+        "agent_id": row.facts.agent,
+        "mission_id": row.facts.mission,
+        "package_id": row.facts.package,
+        "group_number": row.facts.group_number,
+        "season": row.facts.season,
         "state": row.state,
         "revision": row.revision,
         "counts": {"total": row.lines, **dict(sorted(row.counts.items()))},
@@ -102,7 +108,8 @@ async def rejected(party: PartyId, batch_id: BatchId, engine: Engine) -> AsyncIt
         key = engine.vault.data_key(row.id, row.data_key)
         body = engine.vault.open(key, row.sealed_payload, place=payload_place(row))
         shown = result(row, engine)
-        yield {"line": row.line, "errors": shown["errors"], "application": body}
+        place = {"line": row.line, "row": _progress(row, engine).get("row")}
+        yield {**place, "errors": shown["errors"], "application": body}
 
 
 async def _rows(

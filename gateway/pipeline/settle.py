@@ -10,6 +10,7 @@ from gateway.ledger.port import AttemptRecord, Move, OutboxEntry
 from gateway.message import Micros
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
+from gateway.observe.metrics import bound
 from gateway.pipeline.cancellation import cancellation_of
 from gateway.pipeline.decide import Cancel, Decision, Deliver, Doubt, Issue, Refuse, Review, Wait
 from gateway.pipeline.engine import Engine
@@ -140,8 +141,8 @@ def measure(move: Move, engine: Engine) -> None:
     )
     if move.to in FINAL:
         outcome = move.outcome or move.to
-        metrics.completed.labels(message.kind, outcome).inc()
-        metrics.end_to_end.labels(message.kind).observe(_seconds(message.received_at, move.now))
+        bound(metrics.completed, message.kind, outcome).inc()
+        bound(metrics.end_to_end, message.kind).observe(_seconds(message.received_at, move.now))
     elif move.to in (State.HELD, State.AWAITING, State.UNDER_REVIEW):
         metrics.parked.labels(message.kind, move.code or move.to).inc()
     elif move.to is State.READY:

@@ -62,7 +62,7 @@ def result_example() -> tuple[dict[str, Any], dict[str, Any]]:
     at = "2027-01-15T08:30:00.000+00:00"
     batch = {
         "batch_id": "019bd0f2-0000-7000-8000-000000000001",
-        "batch_reference": "B-0001",
+        **header_example(date(2026, 12, 16)),
         "state": "completed",
         "revision": 1,
         "counts": {"total": 1, "issued": 1},

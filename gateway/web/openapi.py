@@ -298,6 +298,8 @@ def _answers() -> Schema:
     status = {
         "batch_id": text,
         "batch_reference": maybe,
+        **dict.fromkeys(("licensee_id", "agent_id", "mission_id", "package_id", "group_number"), maybe),
+        "season": {"type": "integer", "description": "Hijri year."},
         "state": {"type": "string", "enum": ["receiving", "processing", "completed"]},
         "revision": {"type": "integer", "description": "Raised when a settled line changes."},
         "counts": {"$ref": _REFERENCE.format(model="Counts")},
@@ -340,7 +342,9 @@ def _answers() -> Schema:
         "Page": _object(applications=_list("Result"), next_cursor=maybe),
         "Results": _object(batch=_ref("BatchStatus"), results=_list("Result")),
         "RejectedLines": _object(batch=_ref("BatchStatus"), rejected=_list("RejectedLine")),
-        "RejectedLine": _object(line=place["line"], errors=_list("Fault"), application={"type": "object"}),
+        "RejectedLine": _object(
+            line=place["line"], row=place["row"], errors=_list("Fault"), application={"type": "object"}
+        ),
         "Problem": _object(
             type={"type": "string", "format": "uri"},
             title=text,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import Unavailable
+from gateway.errors import Refused, Unavailable
 from gateway.observe.log import JsonFormatter
 from gateway.web.negotiation import language, media_type
+from gateway.web.problems import problem_of, respond
 from schemas import catalogue
+from schemas.violation import Violation
 from tests.web.site import CSV, JSON, Site
 
 OFFERED = (JSON, CSV)
@@ -191,6 +194,13 @@ async def test_the_log_of_a_request_has_its_route_and_no_id_or_query(
     line = JsonFormatter().format(record)
     assert '"route": "/v1/batches/{id}"' in line
     assert "secret" not in line
+
+
+def test_a_code_without_a_text_is_still_a_refusal() -> None:
+    problem = problem_of(Refused("no_such_code", violations=(Violation("no_such_code"),), status=422))
+    answer = respond(problem, "1", None, "http://127.0.0.1")
+    assert isinstance(answer.body, bytes)
+    assert (answer.status, json.loads(answer.body)["code"]) == (422, "no_such_code")
 
 
 def _codes(path: Path) -> set[str]:
