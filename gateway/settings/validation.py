@@ -55,7 +55,9 @@ def validate(model: type[M], document: Document) -> tuple[M | None, Document, li
 
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:
-    return error.errors(include_url=False, include_input=False, include_context=False)
+    """The user's mistakes. A default that depends on a faulty value is none of them."""
+    errors = error.errors(include_url=False, include_input=False, include_context=False)
+    return [one for one in errors if one["type"] != "default_factory_not_called"]
 
 
 def _faults(model: type[BaseModel], document: Document, errors: list[ErrorDetails]) -> Iterator[Fault]:
