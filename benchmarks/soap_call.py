@@ -17,7 +17,7 @@ import zeep
 from lxml import etree
 
 from adapters.foreign_affairs.convert import issuance_request
-from adapters.foreign_affairs.operations import VISAS
+from adapters.foreign_affairs.services import VISAS
 from gateway.clock import SystemClock
 from gateway.http import HttpClient, HttpReply
 from gateway.message import BatchFacts, CallContext, MessageId, Projection, new_id

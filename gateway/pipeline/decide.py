@@ -32,8 +32,6 @@ class Refuse:
 class Doubt:
     """A call that must not be repeated has an unknown outcome: inquire."""
 
-    operation: Operation
-
 
 @dataclass(frozen=True, slots=True)
 class Review:
@@ -61,28 +59,26 @@ Decision = Deliver | Issue | Refuse | Doubt | Review | Cancel | Wait
 
 def decide(journey: Journey, now: Micros) -> Decision:
     """An unknown outcome first; then a refusal wins; then persons, then wishes, then the next stage."""
-    states = {operation: journey.step(operation) for operation in journey.operations()}
-    for operation, state in states.items():
-        if state.status is StepStatus.UNKNOWN:
-            return Doubt(operation)
-    for state in states.values():
-        if state.status is StepStatus.DECLINED:
-            return Refuse(state.public_code or "refused")
-    for state in states.values():
-        if state.status is StepStatus.CONTESTED:
-            return Review(state.code or "contested")
+    by_status = {state.status: name for name, state in journey.steps.items()}
+    if StepStatus.UNKNOWN in by_status:
+        return Doubt()
+    if StepStatus.DECLINED in by_status:
+        return Refuse(journey.steps[by_status[StepStatus.DECLINED]].public_code or "refused")
+    if StepStatus.CONTESTED in by_status:
+        return Review(journey.steps[by_status[StepStatus.CONTESTED]].code or "contested")
     return _next_stage(journey, now)
 
 
 def _next_stage(journey: Journey, now: Micros) -> Decision:
     for stage in journey.stages:
-        unfinished = {op: journey.step(op) for op in stage if not journey.step(op).finished(now)}
+        states = [(operation, journey.step(operation)) for operation in stage]
+        unfinished = [(operation, state) for operation, state in states if not state.finished(now)]
         if not unfinished:
             continue
         if journey.message.cancel_requested_at is not None and journey.message.parent_id is None:
             return Cancel()
-        due = tuple(op for op, state in unfinished.items() if (state.not_before or 0) <= now)
-        return Deliver(due) if due else _wait(list(unfinished.values()))
+        due = tuple(operation for operation, state in unfinished if (state.not_before or 0) <= now)
+        return Deliver(due) if due else _wait([state for _, state in unfinished])
     return Issue()
 
 

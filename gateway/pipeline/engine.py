@@ -34,6 +34,13 @@ class Engine:
     #: By destination name.
     partners: Mapping[str, Partner]
     random: random.Random = field(default_factory=random.Random)
+    _itineraries: Mapping[str, Stages] = field(init=False, repr=False)
+    _versions: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # What is asked for with every message is put together once.
+        object.__setattr__(self, "_itineraries", _itineraries(self.settings, self.operations))
+        object.__setattr__(self, "_versions", _versions(self.settings))
 
     def now(self) -> Micros:
         """System time as the ledger keeps it."""
@@ -41,8 +48,7 @@ class Engine:
 
     def stages(self, kind: str) -> Stages:
         """The itinerary of a kind of message."""
-        route = self.settings.routes.itineraries[kind]
-        return tuple(tuple(self.operations[name] for name in stage) for stage in route.stages)
+        return self._itineraries[kind]
 
     def destination(self, operation: Operation) -> Destination:
         """How the operation's partner is reached, and what it can be relied on for."""
@@ -50,8 +56,18 @@ class Engine:
 
     def versions(self) -> str:
         """The versions of everything that decides, for the record."""
-        settings = self.settings
-        return (
-            f"schema=1;itinerary={settings.routes.version};policy={settings.confidentiality.version};"
-            f"controls={settings.controls.version};reference={settings.reference.version}"
-        )
+        return self._versions
+
+
+def _itineraries(settings: Settings, operations: Mapping[str, Operation]) -> Mapping[str, Stages]:
+    return {
+        kind: tuple(tuple(operations[name] for name in stage) for stage in route.stages)
+        for kind, route in settings.routes.itineraries.items()
+    }
+
+
+def _versions(settings: Settings) -> str:
+    return (
+        f"schema=1;itinerary={settings.routes.version};policy={settings.confidentiality.version};"
+        f"controls={settings.controls.version};reference={settings.reference.version}"
+    )

@@ -47,6 +47,9 @@ class StepState:
         return self.status is StepStatus.DONE and (self.valid_until is None or self.valid_until > now)
 
 
+_NEW = StepState()
+
+
 @dataclass(frozen=True, slots=True)
 class Journey:
     """Immutable: each step of the pipeline returns the next one."""
@@ -60,10 +63,7 @@ class Journey:
     unsaved: tuple[AttemptRecord, ...] = ()
 
     def step(self, operation: Operation) -> StepState:
-        return self.steps.get(operation.name, StepState())
-
-    def operations(self) -> tuple[Operation, ...]:
-        return tuple(operation for stage in self.stages for operation in stage)
+        return self.steps.get(operation.name, _NEW)
 
     def context(self, operation: Operation) -> CallContext:
         """What the operation's converters may know beside the projection."""
