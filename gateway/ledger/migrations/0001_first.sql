@@ -29,6 +29,7 @@ CREATE TABLE batch (
     UNIQUE (party, idempotency_key)
 ) STRICT;
 CREATE INDEX batch_open ON batch (state, id) WHERE state <> 'completed';
+CREATE INDEX batch_unreleased ON batch (id) WHERE state = 'processing' AND released_line < lines;
 
 -- How many lines of a batch stand in each state that a center sees.
 CREATE TABLE batch_count (
@@ -129,6 +130,7 @@ CREATE TABLE effect (
     opened_at         INTEGER NOT NULL,
     PRIMARY KEY (destination, operation, request_reference)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX effect_open ON effect (message_id) WHERE state = 'open';
 
 -- What is meant for a party; without a broker the outbox is the bus.
 CREATE TABLE outbox (

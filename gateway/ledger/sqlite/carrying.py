@@ -157,13 +157,11 @@ def _lease(
 def apply(
     tx: Transaction, move: Move, book: ReferenceBook, today: date
 ) -> Applied | GateClosed | CancelAsked:
-    row = _own_row(tx, move.message)
-    cancel_asked = row["cancel_requested_at"] is not None
     if move.intent is not None:
-        refusal = _may_intend(move, cancel_asked, book.look_up(tx), today)
+        refusal = _may_intend(tx, move, book.look_up(tx), today)
         if refusal is not None:
             return refusal
-    _write_move(tx, move, row)
+    row = _write_move(tx, move)
     _write_attempts(tx, move)
     if move.intent is not None:
         _open_effect(tx, move.message, move.intent, move.now)
@@ -173,69 +171,63 @@ def apply(
         tx.run(
             "INSERT INTO outbox (receiver, kind, message_id, batch_id, revision, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                entry.receiver,
-                entry.kind,
-                move.message.id,
-                move.message.batch_id,
-                row["revision"] + 1,
-                move.now,
-            ),
+            (entry.receiver, entry.kind, move.message.id, move.message.batch_id, row["revision"], move.now),
         )
     if move.parent_to is not None:
         settle_parent(tx, move)
+    cancel_asked = row["cancel_requested_at"] is not None
     if cancel_asked and move.outcome is Outcome.ISSUED and move.cancellation is not None:
         insert_message(tx, move.cancellation())
     return Applied(cancel_requested=cancel_asked)
 
 
-def _own_row(tx: Transaction, message: Claimed) -> Row:
-    row = tx.one(
-        "SELECT state, public_state, lease_token, cancel_requested_at, revision FROM message WHERE id = ?",
-        (message.id,),
-    )
-    if row is None or row["lease_token"] != message.token or row["state"] != message.state:
-        raise LeaseLost(message.id)
-    return row
-
-
 def _may_intend(
-    move: Move, cancel_asked: bool, look_up: gate.Lookup, today: date
+    tx: Transaction, move: Move, look_up: gate.Lookup, today: date
 ) -> GateClosed | CancelAsked | None:
+    """The last look before something irrevocable: a wish to cancel, and the gate."""
     if move.message.parent_id is not None:  # a cancellation takes something back: never gated
         return None
-    if cancel_asked:
+    wish = tx.one(
+        "SELECT 1 FROM message WHERE id = ? AND cancel_requested_at IS NOT NULL", (move.message.id,)
+    )
+    if wish is not None:
         return CancelAsked()
     code = gate.closed_by(move.message.party, move.message.facts, look_up, today)
     return None if code is None else GateClosed(code)
 
 
-def _write_move(tx: Transaction, move: Move, row: Row) -> None:
+def _write_move(tx: Transaction, move: Move) -> Row:
+    """Write the move under the fencing token. Returns what of the row the worker may not know."""
     message, to = move.message, move.to
     renewal = to is message.state and move.intent is not None
     if not renewal:
         check_move(message.state, to)
     shown = public_state(to, move.outcome, message.attempts)
-    leased = to is message.state
     ends = to in FINAL
-    tx.run(
+    row = tx.one(
         """UPDATE message SET state = ?, public_state = ?, outcome = ?, code = ?, next_at = ?,
            lease_until = ?, open_step = ?, send_by = ?, revision = revision + 1, updated_at = ?,
            completed_at = ?,
            live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END,
            sealed_progress = coalesce(?, sealed_progress), progress_revision = ?
-           WHERE id = ?""",
-        (to, shown, move.outcome, move.code, move.next_at, move.lease_until if leased else None,
+           WHERE id = ? AND lease_token = ? AND state = ?
+           RETURNING cancel_requested_at, revision""",
+        (to, shown, move.outcome, move.code, move.next_at, move.lease_until if renewal else None,
          *_open_call(move), move.now, move.now if ends else None,
          ends and move.outcome not in (Outcome.ISSUED, Outcome.DONE),
          move.progress.sealed if move.progress else None,
-         move.progress.revision if move.progress else message.progress_revision, message.id),
+         move.progress.revision if move.progress else message.progress_revision,
+         message.id, message.token, message.state),
     )  # fmt: skip
-    tx.counters.count(message.batch_id, row["public_state"], shown)
+    if row is None:
+        raise LeaseLost(message.id)
+    # A leased message is shown as in progress, whichever of the two leased states it is in.
+    tx.counters.count(message.batch_id, PublicState.IN_PROGRESS, shown)
     write_audit(
         tx, at=move.now, message_id=message.id, batch_id=message.batch_id, action=move.action,
         before=message.state, after=to, actor=move.actor, code=move.code,
     )  # fmt: skip
+    return row
 
 
 def _open_call(move: Move) -> tuple[str | None, Micros | None]:
