@@ -86,7 +86,7 @@ class Gateway:
         await self.host.stop()
         self.worker.drain()
         if self._carrying is not None:
-            await self._carrying
+            await asyncio.wait({self._carrying})
         for partner in self.engine.partners.values():
             await partner.close()
         await self.engine.ledger.close()

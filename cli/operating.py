@@ -110,15 +110,21 @@ class Resolution:
     issued: str | None
     refused: bool
     send_again: bool
+    done: bool
     confirm: bool
     reason: str | None
 
     def decision(self) -> str:
         """The one way that was chosen. Raises `WrongUsage` unless it is one."""
-        given = {"issued": self.issued is not None, "refused": self.refused, "send_again": self.send_again}
+        given = {
+            "issued": self.issued is not None,
+            "refused": self.refused,
+            "send_again": self.send_again,
+            "done": self.done,
+        }
         chosen = [name for name, is_given in given.items() if is_given]
         if len(chosen) + self.confirm != 1:
-            raise WrongUsage("give one of --issued NUMBER, --refused, --send-again, --confirm")
+            raise WrongUsage("give one of --issued NUMBER, --refused, --send-again, --done, --confirm")
         return chosen[0] if chosen else "confirm"
 
 

@@ -173,3 +173,5 @@ class Operation:
     inquiry: Exchange | None = None
     #: How long a result stays good, in seconds; None: for ever.
     result_valid_s: int | None = None
+    #: The answer is of class secret: in clear it is only recorded that there was one.
+    secret: bool = False

@@ -83,7 +83,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
     State.INQUIRING: frozenset(
         {State.COMPLETED, State.READY, State.UNCERTAIN, State.UNDER_REVIEW, State.CANCELLED}
     ),
-    State.UNDER_REVIEW: frozenset({State.INQUIRING, State.COMPLETED, State.READY}),
+    State.UNDER_REVIEW: frozenset({State.INQUIRING, State.COMPLETED, State.READY, State.CANCELLED}),
     # A settled visa.cancellation turns its application's `issued` into `cancelled`.
     State.COMPLETED: frozenset({State.CANCELLED}),
     State.CANCELLED: frozenset(),

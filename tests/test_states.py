@@ -31,6 +31,7 @@ LEGAL = {
     ("inquiring", "completed"), ("inquiring", "ready"), ("inquiring", "uncertain"),
     ("inquiring", "under_review"), ("inquiring", "cancelled"),
     ("under_review", "inquiring"), ("under_review", "completed"), ("under_review", "ready"),
+    ("under_review", "cancelled"),
     ("completed", "cancelled"),
 }  # fmt: skip
 

@@ -26,7 +26,8 @@ from gateway.message import (
 from schemas.hijri import OutsideCalendarError, agree, to_hijri
 
 #: The step whose visa a cancellation is about.
-_REFUSED: Final = "visa_refused"
+#: The same code as after a refused clearance: a center can't tell which of the two it was.
+_REFUSED: Final = "refused"
 #: Business codes that are no verdict on the pilgrim: a person looks at them.
 _CONTESTED: Final = frozenset({"INVALID_INPUT", "PERSON_AMBIGUOUS"})
 

@@ -13,6 +13,7 @@ from gateway.errors import Uncertain
 from gateway.message import Answered, CallContext, Contested, Declined, Deferred, Projection, Verdict
 
 #: The center never learns the reason of a refused clearance.
+_CONTESTED: Final = frozenset({"PERSON_AMBIGUOUS", "INVALID_INPUT"})
 _REFUSED: Final = "refused"
 _NOT_ACCEPTED: Final = "passport_not_accepted"
 
@@ -59,8 +60,15 @@ def clearance_reply(values: Mapping[str, Any], _: CallContext) -> Verdict:
 
 
 def _clearance_error(code: str) -> Verdict:
-    # PERSON_AMBIGUOUS, INVALID_INPUT and whatever is new: it says nothing of the person, so a person decides.
-    return Contested(code)
+    return Contested(_known(code))
+
+
+def _known(code: str) -> str:
+    """A code of theirs that we know, or that it is none: it goes into clear columns and metric labels.
+
+    Neither says anything of the person, so a person decides.
+    """
+    return code if code in _CONTESTED else "partner_code_unknown"
 
 
 def verification_request(document: Projection, context: CallContext) -> dict[str, Any]:
@@ -81,7 +89,7 @@ def verification_reply(values: Mapping[str, Any], _: CallContext) -> Verdict:
     """What `VerifyPassportResponse` means."""
     if "service_error" in values:
         code = values["service_error"]["code"]
-        return Declined(code, _NOT_ACCEPTED) if code == "NOT_FOUND" else Contested(code)
+        return Declined(code, _NOT_ACCEPTED) if code == "NOT_FOUND" else Contested(_known(code))
     match values["result"]["status"]:
         case "VALID":
             return Answered({"status": "VALID"})

@@ -33,6 +33,7 @@ SECURITY_CLEARANCE: Final = Operation(
     call=Exchange("CheckClearance", convert.clearance_request, convert.clearance_reply),
     follow_up=Exchange("InquireClearance", convert.clearance_inquiry, convert.clearance_reply),
     result_valid_s=_CLEARANCE_VALID_S,
+    secret=True,
 )
 
 PASSPORT_VERIFICATION: Final = Operation(

@@ -182,6 +182,7 @@ def resolve(
     send_again: Annotated[
         bool, typer.Option("--send-again", help="It certainly was not issued: send it again.")
     ] = False,
+    done: Annotated[bool, typer.Option("--done", help="Of a visa.cancellation: it took effect.")] = False,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Confirm what another operator proposed.")
     ] = False,
@@ -199,7 +200,9 @@ def resolve(
     from cli.target import find
     from cli.views import show_message
 
-    chosen = Resolution(issued=issued, refused=refused, send_again=send_again, confirm=confirm, reason=reason)
+    chosen = Resolution(
+        issued=issued, refused=refused, send_again=send_again, done=done, confirm=confirm, reason=reason
+    )
     api = AdminApi(find(config, data_dir, admin_url=admin_url), operator)
     found = resolve_message(api, message, chosen)
     if as_json:

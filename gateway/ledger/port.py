@@ -117,6 +117,8 @@ class Claimed:
     cancel_requested_at: Micros | None
     open_step: str | None
     send_by: Micros | None
+    #: When somebody last asked to try at once.
+    hurried_at: Micros | None
     data_key: bytes
     sealed_payload: bytes
     sealed_progress: bytes | None
@@ -138,6 +140,8 @@ class AttemptRecord:
     policy: str
     finished_at: Micros | None = None
     code: str | None = None
+    #: The result of an answer that came too late to be used, as evidence.
+    sealed_result: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +152,6 @@ class Intent:
     destination: str
     request_reference: str
     send_by: Micros
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """Something a party is to learn: an id, never data."""
-
-    receiver: PartyId
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +182,8 @@ class Move:
     intent_ends: str | None = None
     lease_until: Micros | None = None
     send_by: Micros | None = None
-    outbox: Sequence[OutboxEntry] = ()
     #: Called in the transaction when a cancellation was asked for meanwhile and this move issues.
     cancellation: Callable[[], NewMessage] | None = None
-    #: The state that this message's parent takes with this move (a settled visa.cancellation).
-    parent_to: State | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,14 +324,24 @@ class ReferenceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """A proposed end of a review."""
+    """A proposed end of a review: of the one that the message was in at `revision`."""
 
     message_id: MessageId
+    revision: int
     decision: str
     sealed_visa: bytes | None
     reason: str
     proposed_by: str
     proposed_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a confirmed resolution writes beside the new state."""
+
+    progress: Progress
+    #: A cancellation that was asked for meanwhile, now that the visa is known to be issued.
+    cancellation: NewMessage | None = None
 
 
 class Ledger(Protocol):
@@ -420,7 +423,11 @@ class Ledger(Protocol):
         """
 
     async def propose(self, resolution: Resolution) -> None:
-        """Put forward how a review ends. Raises `Conflict` (`state_changed`) unless under review."""
+        """Put forward how a review ends.
+
+        Raises `Conflict`: `state_changed` unless under review at that revision, `nothing_was_sent` when it
+        is said to be issued and no intent was ever recorded.
+        """
 
     async def confirm_resolution(
         self,
@@ -428,7 +435,7 @@ class Ledger(Protocol):
         *,
         operator: str,
         now: Micros,
-        settle: Callable[[MessageRow, Resolution], Progress | None],
+        settle: Callable[[MessageRow, Resolution], Resolved],
     ) -> MessageRow:
         """Apply a proposal by another operator. `settle` seals the result inside the transaction.
 

@@ -37,6 +37,7 @@ def absorb(
         status=before.status,
         attempts=before.attempts + 1,
         first_at=before.first_at or now,
+        last_at=now,
         reference=before.reference,
     )
     return journey.with_step(operation, _after(tried, operation, end, now, engine), record)
@@ -77,7 +78,9 @@ def done(state: StepState, operation: Operation, result: Mapping[str, Any], now:
         status=StepStatus.DONE,
         attempts=state.attempts,
         first_at=state.first_at,
-        reference=state.reference,
+        last_at=state.last_at,
+        # A result that has become stale is asked for anew, not under the old reference.
+        reference=None,
         result=result,
         valid_until=None if valid_s is None else Micros(now + valid_s * 1_000_000),
     )

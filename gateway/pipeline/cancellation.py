@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.ledger.port import MessageRow, NewMessage
 from gateway.ledger.vault import DataKey, Place
 from gateway.message import BatchFacts, MessageId, PartyId, new_id
@@ -21,7 +23,11 @@ def cancellation_of(journey: Journey, engine: Engine) -> NewMessage:
 
 def cancellation_of_row(row: MessageRow, key: DataKey, engine: Engine) -> NewMessage:
     """For an application that has been issued."""
-    steps = open_steps(engine.vault, key, row)
+    return cancellation_of_steps(row, open_steps(engine.vault, key, row), engine)
+
+
+def cancellation_of_steps(row: MessageRow, steps: Mapping[str, StepState], engine: Engine) -> NewMessage:
+    """For an application that two operators resolve as issued although a cancellation had been asked for."""
     return _new(engine, row.id, row.party, row.facts, steps[ISSUANCE])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.message import Micros, Operation
+from gateway.pipeline.engine import Stages
 from gateway.pipeline.journey import Journey, StepState, StepStatus
 from gateway.states import State
 
@@ -59,27 +60,44 @@ Decision = Deliver | Issue | Refuse | Doubt | Review | Cancel | Wait
 
 def decide(journey: Journey, now: Micros) -> Decision:
     """An unknown outcome first; then a refusal wins; then persons, then wishes, then the next stage."""
-    by_status = {state.status: name for name, state in journey.steps.items()}
+    stages = _stages_ahead(journey)
+    by_status = {journey.step(operation).status: operation.name for stage in stages for operation in stage}
     if StepStatus.UNKNOWN in by_status:
         return Doubt()
     if StepStatus.DECLINED in by_status:
         return Refuse(journey.steps[by_status[StepStatus.DECLINED]].public_code or "refused")
     if StepStatus.CONTESTED in by_status:
         return Review(journey.steps[by_status[StepStatus.CONTESTED]].code or "contested")
-    return _next_stage(journey, now)
+    return _next_stage(journey, stages, now)
 
 
-def _next_stage(journey: Journey, now: Micros) -> Decision:
-    for stage in journey.stages:
+def _stages_ahead(journey: Journey) -> Stages:
+    """From the last irrevocable result on. What came before it was judged before its intent, for good."""
+    for number in range(len(journey.stages) - 1, -1, -1):
+        for operation in journey.stages[number]:
+            if not operation.repeatable and journey.step(operation).status is StepStatus.DONE:
+                return journey.stages[number:]
+    return journey.stages
+
+
+def _next_stage(journey: Journey, stages: Stages, now: Micros) -> Decision:
+    for stage in stages:
         states = [(operation, journey.step(operation)) for operation in stage]
         unfinished = [(operation, state) for operation, state in states if not state.finished(now)]
         if not unfinished:
             continue
         if journey.message.cancel_requested_at is not None and journey.message.parent_id is None:
             return Cancel()
-        due = tuple(operation for operation, state in unfinished if (state.not_before or 0) <= now)
+        due = tuple(operation for operation, state in unfinished if _is_due(journey, state, now))
         return Deliver(due) if due else _wait([state for _, state in unfinished])
     return Issue()
+
+
+def _is_due(journey: Journey, state: StepState, now: Micros) -> bool:
+    """Its time has come, or somebody asked to try at once since it was tried last."""
+    hurried_at = journey.message.hurried_at
+    hurried = hurried_at is not None and (state.last_at or 0) < hurried_at
+    return hurried or (state.not_before or 0) <= now
 
 
 def _wait(states: list[StepState]) -> Wait:

@@ -16,6 +16,7 @@ from gateway.message import (
     Deferred,
     Micros,
     NotDone,
+    Operation,
     StillProcessing,
     Unknown,
 )
@@ -70,8 +71,8 @@ async def attempt(
         # The answer is here, so nothing of this attempt can be sent any more.
         send_by=Micros(finished),
         finished_at=finished,
-        outcome=RESULTS[type(end)],
-        code=_shown_code(end),
+        outcome=_recorded(operation, end),
+        code=_shown_code(operation, end),
         policy=engine.need_to_know.version,
     )
     return record, end
@@ -91,8 +92,17 @@ async def _exchange(step: PreparedStep, send_by_boottime_s: float, engine: Engin
         return Unknown("reply_unreadable")
 
 
-def _shown_code(end: AttemptEnd) -> str | None:
-    """A partner's refusal may be secret: only the public code is kept in clear."""
+def _recorded(operation: Operation, end: AttemptEnd) -> str:
+    """How the attempt ended, as it stands in clear."""
+    if operation.secret and isinstance(end, Answered | Declined):
+        return "answered"
+    return RESULTS[type(end)]
+
+
+def _shown_code(operation: Operation, end: AttemptEnd) -> str | None:
+    """A partner's refusal may be secret: at most the public code is kept in clear."""
+    if operation.secret and isinstance(end, Declined):
+        return None
     match end:
         case Declined(_, public_code):
             return public_code

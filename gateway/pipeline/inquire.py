@@ -28,6 +28,9 @@ from gateway.policies.absence import next_inquiry_at, proven_absent
 from gateway.settings import Destination
 from gateway.states import State
 
+#: Answers to an inquiry that say that the partner does know of the call.
+_CONTRADICTS = frozenset({"processing", "ok", "refused", "contested", "answered"})
+
 
 async def inquire(message: Claimed, engine: Engine) -> None:
     """Ask once, and conclude what can be concluded."""
@@ -105,11 +108,16 @@ async def _absent(journey: Journey, operation: Operation, record: AttemptRecord,
 
 
 def _absences(attempts: Sequence[AttemptRecord], operation: Operation) -> list[datetime]:
-    return [
-        moment(attempt.started_at)
-        for attempt in attempts
-        if attempt.kind == "inquiry" and attempt.step == operation.name and attempt.outcome == "absent"
-    ]
+    """When the partner denied it, since the latest call and since it last said anything else of it."""
+    denials: list[datetime] = []
+    for tried in attempts:
+        if tried.step != operation.name:
+            continue
+        if tried.kind == "call" or tried.outcome in _CONTRADICTS:
+            denials.clear()
+        elif tried.outcome == "absent":
+            denials.append(moment(tried.started_at))
+    return denials
 
 
 def _send_by(journey: Journey) -> datetime:

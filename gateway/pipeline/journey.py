@@ -32,6 +32,7 @@ class StepState:
     status: StepStatus = StepStatus.NEW
     attempts: int = 0
     first_at: Micros | None = None
+    last_at: Micros | None = None
     not_before: Micros | None = None
     #: The partner's code. May be secret: it never leaves the sealed column.
     code: str | None = None
@@ -109,6 +110,11 @@ def payload_place(message: Claimed | MessageRow) -> Place:
 
 def progress_place(message: Claimed | MessageRow, revision: int) -> Place:
     return Place(message.party, message.id, "progress", revision)
+
+
+def late_place(message: Claimed) -> Place:
+    """Of an answer that came after the lease was lost."""
+    return Place(message.party, message.id, "late_answer", message.token)
 
 
 def open_progress(vault: Vault, key: DataKey, message: Claimed | MessageRow) -> Mapping[str, Any]:

@@ -6,19 +6,26 @@ Operators see identities, states, times and codes. What a message says of a pers
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.clock import moment
 from gateway.errors import Conflict, Refused
-from gateway.ledger.port import AttemptRecord, AuditRow, MessageFilter, MessageRow, Progress, Resolution
-from gateway.ledger.vault import Place
+from gateway.ledger.port import AttemptRecord, AuditRow, MessageFilter, MessageRow, Resolution, Resolved
+from gateway.ledger.vault import Place, Unsealable
 from gateway.message import BatchId, MessageId, PartyId
+from gateway.observe.log import log
 from gateway.pipeline import report
-from gateway.pipeline.cancellation import ISSUANCE, cancellation_of_row
+from gateway.pipeline.cancellation import ISSUANCE, cancellation_of_row, cancellation_of_steps
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import StepState, StepStatus, open_steps, seal_steps
 from gateway.states import FINAL, Outcome, State
 
+#: How a review may end, by kind of message. A cancellation that took effect is `done`.
+_DECISIONS = {
+    "visa.application": ("issued", "refused", "send_again"),
+    "visa.cancellation": ("done", "refused", "send_again"),
+}
 _VISA_NUMBER = re.compile(r"[0-9]{10}")
 
 # --- parties ---------------------------------------------------------------------------------------------
@@ -162,15 +169,19 @@ def _attempt(record: AttemptRecord) -> dict[str, Any]:
 def _steps(row: MessageRow, engine: Engine) -> dict[str, Any]:
     if row.outcome is Outcome.REJECTED:
         return {}
-    steps = open_steps(engine.vault, engine.vault.data_key(row.id, row.data_key), row)
+    return {name: _step(name, state, engine) for name, state in _open_steps(row, engine).items()}
+
+
+def _step(name: str, state: StepState, engine: Engine) -> dict[str, Any]:
+    """One step. The answer itself may be secret: then it is only told that there is one."""
+    answered = state.status in (StepStatus.DONE, StepStatus.DECLINED)
+    secret = name in engine.operations and engine.operations[name].secret and answered
+    shown = state.public_code or (state.code if state.status is not StepStatus.DECLINED else None)
     return {
-        name: {
-            "status": state.status.value,
-            "attempts": state.attempts,
-            "not_before": _time(state.not_before),
-            "code": state.public_code or (state.code if state.status is not StepStatus.DECLINED else None),
-        }
-        for name, state in steps.items()
+        "status": "answered" if secret else state.status.value,
+        "attempts": state.attempts,
+        "not_before": _time(state.not_before),
+        "code": None if secret else shown,
     }
 
 
@@ -225,7 +236,8 @@ async def retry(message_id: MessageId, operator: str, reason: str, engine: Engin
 async def cancel(message_id: MessageId, operator: str, reason: str, engine: Engine) -> dict[str, Any]:
     """As the center's own cancellation, in an operator's name."""
     await _message(message_id, engine)
-    row = await _cancel(message_id, f"{operator}: {reason}", engine)
+    row = await _cancel(message_id, operator, engine)
+    log.info("operator", action="cancel", message_id=message_id, operator=operator)
     engine.metrics.operator_actions.labels("cancel").inc()
     return _summary(row)
 
@@ -241,7 +253,7 @@ async def propose_resolution(
 ) -> dict[str, Any]:
     """Put forward how a review ends: `issued` (with its number), `refused` or `send_again`."""
     row = await _message(message_id, engine)
-    if decision not in ("issued", "refused", "send_again"):
+    if decision not in _DECISIONS.get(row.kind, ()):
         raise Refused("invalid_decision", status=400)
     sealed = None
     if decision == "issued":
@@ -250,7 +262,9 @@ async def propose_resolution(
         key = engine.vault.data_key(row.id, row.data_key)
         sealed = engine.vault.seal(key, {"visa_number": visa_number}, place=_resolution_place(row))
     await engine.ledger.propose(
-        Resolution(message_id, decision, sealed, reason, proposed_by=operator, proposed_at=engine.now())
+        Resolution(
+            message_id, row.revision, decision, sealed, reason, proposed_by=operator, proposed_at=engine.now()
+        )
     )
     engine.metrics.operator_actions.labels("propose_resolution").inc()
     return await show(message_id, engine)
@@ -264,8 +278,8 @@ async def confirm_resolution(message_id: MessageId, operator: str, engine: Engin
     """A second operator confirms, and the review ends."""
     await _message(message_id, engine)
 
-    def settle(row: MessageRow, resolution: Resolution) -> Progress | None:
-        return _resolved_steps(row, resolution, engine)
+    def settle(row: MessageRow, resolution: Resolution) -> Resolved:
+        return _resolved(row, resolution, engine)
 
     row = await engine.ledger.confirm_resolution(
         message_id, operator=operator, now=engine.now(), settle=settle
@@ -277,16 +291,27 @@ async def confirm_resolution(message_id: MessageId, operator: str, engine: Engin
     return await show(message_id, engine)
 
 
-def _resolved_steps(row: MessageRow, resolution: Resolution, engine: Engine) -> Progress | None:
-    """The issuing step as the operators decided it."""
+def _resolved(row: MessageRow, resolution: Resolution, engine: Engine) -> Resolved:
+    """The issuing step as the operators decided it, and a cancellation if one was asked for meanwhile."""
     key = engine.vault.data_key(row.id, row.data_key)
-    steps = dict(open_steps(engine.vault, key, row))
-    if resolution.decision == "issued" and resolution.sealed_visa is not None:
+    steps = dict(_open_steps(row, engine))
+    cancellation = None
+    if resolution.sealed_visa is not None:
         visa = engine.vault.open(key, resolution.sealed_visa, place=_resolution_place(row))
         steps[ISSUANCE] = StepState(status=StepStatus.DONE, result=visa)
+        if row.cancel_requested_at is not None:
+            cancellation = cancellation_of_steps(row, steps, engine)
     elif resolution.decision == "send_again":
         steps = {name: state for name, state in steps.items() if state.status is StepStatus.DONE}
-    return seal_steps(engine.vault, key, row, steps)
+    return Resolved(seal_steps(engine.vault, key, row, steps), cancellation)
+
+
+def _open_steps(row: MessageRow, engine: Engine) -> Mapping[str, StepState]:
+    """The steps; none when they were damaged, so that a person can still look and decide."""
+    try:
+        return open_steps(engine.vault, engine.vault.data_key(row.id, row.data_key), row)
+    except Unsealable:
+        return {}
 
 
 def _time(value: int | None) -> str | None:

@@ -33,7 +33,8 @@ def new_message(line: CheckedLine, person: bytes | None, intake: OpenIntake, eng
         kind=KIND,
         party=party,
         facts=intake.facts,
-        reference=line.reference or "",
+        # A center's own reference may be anything, so it stands in the sealed payload only.
+        reference="",
         lane=intake.batch_id or "",
         state=State.ACCEPTED,
         received_at=engine.now(),

@@ -18,6 +18,7 @@ from gateway.pipeline.cancellation import ISSUANCE
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import open_progress, payload_place
 from gateway.pipeline.record import kept_violations
+from gateway.pipeline.validate import shown_reference
 from gateway.states import Outcome, PublicState
 from schemas import catalogue
 
@@ -132,7 +133,7 @@ def result(row: MessageRow, engine: Engine) -> dict[str, Any]:
     progress = _progress(row, engine)
     full = {
         "line": row.line,
-        "reference": row.reference or None,
+        "reference": _reference(row, engine),
         "application_id": row.id,
         "state": row.public_state.value,
         "visa": _visa(row, progress),
@@ -151,6 +152,16 @@ def _progress(row: MessageRow, engine: Engine) -> Mapping[str, Any]:
     except Unsealable:
         log.error("unsealable", action="unsealable", message_id=row.id)
         return {}
+
+
+def _reference(row: MessageRow, engine: Engine) -> str | None:
+    """The center's own, from the payload; None when that was unreadable or was damaged."""
+    try:
+        key = engine.vault.data_key(row.id, row.data_key)
+        body = engine.vault.open(key, row.sealed_payload, place=payload_place(row))
+    except Unsealable:
+        return None
+    return shown_reference(body)
 
 
 def _visa(row: MessageRow, progress: Mapping[str, Any]) -> dict[str, Any] | None:

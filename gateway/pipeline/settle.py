@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from gateway.errors import Conflict, LeaseLost
-from gateway.ledger.port import AttemptRecord, Move, OutboxEntry
+from gateway.ledger.port import AttemptRecord, Move
 from gateway.message import Micros
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
@@ -14,7 +14,7 @@ from gateway.observe.metrics import bound
 from gateway.pipeline.cancellation import cancellation_of
 from gateway.pipeline.decide import Cancel, Decision, Deliver, Doubt, Issue, Refuse, Review, Wait
 from gateway.pipeline.engine import Engine
-from gateway.pipeline.journey import Journey
+from gateway.pipeline.journey import Journey, StepState, StepStatus, late_place
 from gateway.states import FINAL, Outcome, State
 
 
@@ -44,15 +44,13 @@ def resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
         actor="worker",
         progress=journey.sealed(engine.vault),
         attempts=journey.unsaved,
-        intent_ends=None if journey.message.open_step is None else "free",
+        intent_ends=_intent_ends(journey),
     )
     match decision:
         case Issue():
             return _issued(rest, journey, engine)
         case Refuse(public_code):
-            return replace(
-                rest, action="refuse", outcome=Outcome.REFUSED, code=public_code, outbox=_result(journey)
-            )
+            return replace(rest, action="refuse", outcome=Outcome.REFUSED, code=public_code)
         case Doubt():
             return _doubt(rest, journey)
         case Review(code):
@@ -61,13 +59,9 @@ def resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
                 to=State.UNDER_REVIEW,
                 action="review",
                 code=code,
-                intent_ends=None,
-                outbox=_result(journey),
             )
         case Cancel():
-            return replace(
-                rest, to=State.CANCELLED, action="cancel", code="cancelled", outbox=_result(journey)
-            )
+            return replace(rest, to=State.CANCELLED, action="cancel", code="cancelled")
         case Wait(to, until, reason):
             return replace(rest, to=to, action="wait", next_at=until, code=reason)
         case Deliver():
@@ -77,17 +71,24 @@ def resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
 
 
 def _issued(rest: Move, journey: Journey, engine: Engine) -> Move:
-    ends = None if rest.intent_ends is None else "done"
     if journey.message.parent_id is not None:
-        return replace(rest, action="done", outcome=Outcome.DONE, intent_ends=ends, parent_to=State.CANCELLED)
+        return replace(rest, action="done", outcome=Outcome.DONE)
     return replace(
         rest,
         action="issue",
         outcome=Outcome.ISSUED,
-        intent_ends=ends,
-        outbox=_result(journey),
         cancellation=lambda: cancellation_of(journey, engine),
     )
+
+
+def _intent_ends(journey: Journey) -> str | None:
+    """What became of the open intent, by its own step's answer and nothing else."""
+    if journey.message.open_step is None:
+        return None
+    status = journey.steps.get(journey.message.open_step, StepState()).status
+    if status is StepStatus.DONE:
+        return "done"
+    return None if status in (StepStatus.UNKNOWN, StepStatus.CONTESTED) else "free"
 
 
 def _doubt(rest: Move, journey: Journey) -> Move:
@@ -98,22 +99,17 @@ def _doubt(rest: Move, journey: Journey) -> Move:
         to=State.UNCERTAIN,
         action="uncertain",
         next_at=rest.now,
-        intent_ends=None,
         send_by=last.send_by if last else rest.message.send_by,
     )
-
-
-def _result(journey: Journey) -> tuple[OutboxEntry, ...]:
-    if journey.message.parent_id is not None:
-        return ()
-    return (OutboxEntry(journey.message.party, "visa.result"),)
 
 
 async def _keep_late_answers(journey: Journey, engine: Engine) -> None:
     for record in journey.unsaved:
         if record.repeatable:
             continue
-        late: AttemptRecord = replace(record, outcome=f"late_{record.outcome}")
+        result = journey.steps[record.step].result or {}
+        sealed = engine.vault.seal(journey.key, result, place=late_place(journey.message))
+        late: AttemptRecord = replace(record, outcome=f"late_{record.outcome}", sealed_result=sealed)
         await engine.ledger.keep_late_answer(journey.message, late, now=engine.now())
     log.warning("lease_lost", action="lease_lost", message_id=journey.message.id)
 

@@ -48,10 +48,10 @@ def validate_line(line: ReadLine, rules: ApplicationRules) -> CheckedLine:
     """The line in canonical form, or with its violations."""
     if line.violation is not None or line.fields is None:
         found = line.violation or Violation("invalid_format")
-        return CheckedLine(line.line, line.row, _reference(line.fields), line.fields, (found,))
+        return CheckedLine(line.line, line.row, shown_reference(line.fields), line.fields, (found,))
     checked = check_application(line.fields, rules)
     if isinstance(checked, tuple):
-        return CheckedLine(line.line, line.row, _reference(line.fields), line.fields, checked)
+        return CheckedLine(line.line, line.row, shown_reference(line.fields), line.fields, checked)
     return CheckedLine(
         line.line,
         line.row,
@@ -62,7 +62,7 @@ def validate_line(line: ReadLine, rules: ApplicationRules) -> CheckedLine:
     )
 
 
-def _reference(fields: Any) -> str | None:
+def shown_reference(fields: Any) -> str | None:
     """The line's own reference, when it has one that can be shown."""
     reference = fields.get("reference") if isinstance(fields, dict) else None
     shown = isinstance(reference, str) and 0 < len(reference) <= 64 and reference.isprintable()

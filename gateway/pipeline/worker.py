@@ -115,6 +115,8 @@ class Worker:
         step = carry if message.state is State.CARRIED else inquire
         try:
             await step(message, engine)
+        except LeaseLost:  # somebody else has it now
+            log.warning("lease_lost", action="lease_lost", message_id=message.id)
         except Unavailable as error:  # the ledger can't write: the lease will end
             log.error("carry_stopped", action="carry_stopped", message_id=message.id, code=error.code)
         except Exception as error:  # one message's fault must not become another's
@@ -145,7 +147,12 @@ class Worker:
 async def _aside(message: Claimed, error: Exception, engine: Engine) -> Move:
     row = await engine.ledger.message(message.id)
     if row is not None:
-        message = replace(message, open_step=row.open_step, send_by=row.send_by)
+        message = replace(
+            message,
+            open_step=row.open_step,
+            send_by=row.send_by,
+            progress_revision=row.progress_revision,
+        )
     now = engine.now()
     if message.open_step is not None and message.state is State.CARRIED:
         return Move(message, State.UNCERTAIN, now, action="set_aside", actor="worker", next_at=now)

@@ -20,6 +20,7 @@ from gateway.ledger.port import (
     Progress,
     ReferenceRecord,
     Resolution,
+    Resolved,
 )
 from gateway.message import BatchId, MessageId, PartyId, new_id
 from gateway.states import IllegalMove, Outcome, PublicState, State
@@ -38,6 +39,13 @@ from tests.ledger.records import (
     opening,
     rejected,
 )
+
+
+async def revision(ledger: Ledger, message_id: MessageId) -> int:
+    row = await ledger.message(message_id)
+    assert row is not None
+    return row.revision
+
 
 # --- intake ------------------------------------------------------------
 
@@ -302,11 +310,19 @@ async def test_a_review_ends_only_when_a_second_operator_confirms_and_raises_the
     (message,) = await claim(ledger, clock)
     await ledger.apply(move(message, State.UNDER_REVIEW, clock, code="contested"))
     await ledger.propose(
-        Resolution(message.id, "refused", None, "told so by the mission", "operator-1", now(clock))
+        Resolution(
+            message.id,
+            await revision(ledger, message.id),
+            "refused",
+            None,
+            "told so by the mission",
+            "operator-1",
+            now(clock),
+        )
     )
 
-    def settle(*_: object) -> Progress | None:
-        return None
+    def settle(*_: object) -> Resolved:
+        return Resolved(Progress(b"sealed", 2))
 
     with pytest.raises(Conflict, match="same_operator"):
         await ledger.confirm_resolution(message.id, operator="operator-1", now=now(clock), settle=settle)
@@ -323,8 +339,14 @@ async def test_sending_again_after_a_review_frees_the_intent(ledger: Ledger, clo
     held = await intend(ledger, message, clock)
     closed = replace(intent_move(held, clock).attempts[0], outcome="unknown", finished_at=now(clock))
     await ledger.apply(move(held, State.UNDER_REVIEW, clock, code="no_inquiry", attempts=[closed]))
-    await ledger.propose(Resolution(message.id, "send_again", None, "none there", "a", now(clock)))
-    await ledger.confirm_resolution(message.id, operator="b", now=now(clock), settle=lambda *_: None)
+    await ledger.propose(
+        Resolution(
+            message.id, await revision(ledger, message.id), "send_again", None, "none there", "a", now(clock)
+        )
+    )
+    await ledger.confirm_resolution(
+        message.id, operator="b", now=now(clock), settle=lambda *_: Resolved(Progress(b"sealed", 2))
+    )
     (again,) = await claim(ledger, clock)
     assert again.open_step is None
     assert isinstance(await ledger.apply(intent_move(again, clock)), Applied)

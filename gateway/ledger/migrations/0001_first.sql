@@ -72,6 +72,8 @@ CREATE TABLE message (
     -- the step whose intent is open, and the latest instant at which its request may have been sent
     open_step        TEXT,
     send_by          INTEGER,
+    -- when somebody last asked to try at once
+    hurried_at       INTEGER,
     revision         INTEGER NOT NULL DEFAULT 1,
     received_at      INTEGER NOT NULL,
     updated_at       INTEGER NOT NULL,
@@ -112,7 +114,9 @@ CREATE TABLE attempt (
     finished_at  INTEGER,
     outcome      TEXT NOT NULL,
     code         TEXT,
-    policy       TEXT NOT NULL
+    policy       TEXT NOT NULL,
+    -- of an answer that came after its worker had lost the lease
+    sealed_result BLOB
 ) STRICT;
 CREATE INDEX attempt_message ON attempt (message_id, id);
 CREATE UNIQUE INDEX attempt_open ON attempt (message_id, step) WHERE kind = 'call' AND outcome = 'open';
@@ -130,7 +134,7 @@ CREATE TABLE effect (
     opened_at         INTEGER NOT NULL,
     PRIMARY KEY (destination, operation, request_reference)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX effect_open ON effect (message_id) WHERE state = 'open';
+CREATE INDEX effect_message ON effect (message_id);
 
 -- What is meant for a party; without a broker the outbox is the bus.
 CREATE TABLE outbox (
@@ -157,7 +161,9 @@ CREATE TABLE reference (
 -- A decision on a message under review: proposed by one operator, confirmed by another.
 CREATE TABLE resolution (
     message_id   TEXT PRIMARY KEY,
-    decision     TEXT NOT NULL CHECK (decision IN ('issued', 'refused', 'send_again')),
+    -- of the message when this was proposed: another review needs another proposal
+    revision     INTEGER NOT NULL,
+    decision     TEXT NOT NULL CHECK (decision IN ('issued', 'refused', 'send_again', 'done')),
     sealed_visa  BLOB,
     reason       TEXT NOT NULL,
     proposed_by  TEXT NOT NULL,

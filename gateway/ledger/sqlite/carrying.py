@@ -20,7 +20,7 @@ from gateway.ledger.port import (
 )
 from gateway.ledger.sqlite import intake
 from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.rows import CLAIMED_COLUMNS, claimed, insert_message, write_audit
+from gateway.ledger.sqlite.rows import CLAIMED_COLUMNS, claimed, insert_message, tell_center, write_audit
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import Micros
 from gateway.policies import gate
@@ -72,7 +72,8 @@ def claim(
     tx: Transaction, cursor: LaneCursor, worker: str, limit: int, now: Micros, lease_until: Micros
 ) -> Sequence[Claimed]:
     lease = (worker, lease_until, now)
-    taken = _claim_inquiries(tx, limit, now, lease)
+    # New work is never kept waiting by questions about old: they take half of a claim at most.
+    taken = _claim_inquiries(tx, -(-limit // 2), now, lease)
     lanes = _due_lanes(tx, cursor, limit - len(taken), now)
     for position, lane in enumerate(lanes):
         share = -(-(limit - len(taken)) // (len(lanes) - position))
@@ -167,14 +168,8 @@ def apply(
         _open_effect(tx, move.message, move.intent, move.now)
     if move.intent_ends is not None:
         _close_effect(tx, move.message, move.intent_ends)
-    for entry in move.outbox:
-        tx.run(
-            "INSERT INTO outbox (receiver, kind, message_id, batch_id, revision, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (entry.receiver, entry.kind, move.message.id, move.message.batch_id, row["revision"], move.now),
-        )
-    if move.parent_to is not None:
-        settle_parent(tx, move)
+    if move.outcome is Outcome.DONE:
+        settle_parent(tx, move.message.parent_id, move.actor, move.now)
     cancel_asked = row["cancel_requested_at"] is not None
     if cancel_asked and move.outcome is Outcome.ISSUED and move.cancellation is not None:
         insert_message(tx, move.cancellation())
@@ -209,20 +204,25 @@ def _write_move(tx: Transaction, move: Move) -> Row:
            lease_until = ?, open_step = ?, send_by = ?, revision = revision + 1, updated_at = ?,
            completed_at = ?,
            live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END,
-           sealed_progress = coalesce(?, sealed_progress), progress_revision = ?
+           sealed_progress = coalesce(?, sealed_progress),
+           progress_revision = coalesce(?, progress_revision)
            WHERE id = ? AND lease_token = ? AND state = ?
            RETURNING cancel_requested_at, revision""",
         (to, shown, move.outcome, move.code, move.next_at, move.lease_until if renewal else None,
          *_open_call(move), move.now, move.now if ends else None,
          ends and move.outcome not in (Outcome.ISSUED, Outcome.DONE),
          move.progress.sealed if move.progress else None,
-         move.progress.revision if move.progress else message.progress_revision,
+         move.progress.revision if move.progress else None,
          message.id, message.token, message.state),
     )  # fmt: skip
     if row is None:
         raise LeaseLost(message.id)
     # A leased message is shown as in progress, whichever of the two leased states it is in.
     tx.counters.count(message.batch_id, PublicState.IN_PROGRESS, shown)
+    tell_center(
+        tx, kind=message.kind, party=message.party, message_id=message.id, batch_id=message.batch_id,
+        revision=row["revision"], shown=shown,
+    )  # fmt: skip
     write_audit(
         tx, at=move.now, message_id=message.id, batch_id=message.batch_id, action=move.action,
         before=message.state, after=to, actor=move.actor, code=move.code,
@@ -245,15 +245,26 @@ def _write_attempts(tx: Transaction, move: Move) -> None:
         if closed and _finish_open_attempt(tx, move.message, attempt):
             continue
         insert_attempt(tx, move.message, attempt)
+    if not move.attempts and move.to in (State.UNCERTAIN, State.UNDER_REVIEW):
+        close_open_attempts(tx, move.message.id, move.now)
+
+
+def close_open_attempts(tx: Transaction, message_id: str, now: Micros) -> None:
+    """A call whose end nobody saw."""
+    tx.run(
+        "UPDATE attempt SET outcome = 'crashed', finished_at = ? WHERE message_id = ? AND outcome = 'open'",
+        (now, message_id),
+    )
 
 
 def insert_attempt(tx: Transaction, message: Claimed, attempt: AttemptRecord) -> None:
     tx.run(
         "INSERT INTO attempt (message_id, step, action, token, kind, repeatable, started_at, send_by,"
-        " finished_at, outcome, code, policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " finished_at, outcome, code, policy, sealed_result)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (message.id, attempt.step, attempt.action, message.token, attempt.kind, attempt.repeatable,
          attempt.started_at, attempt.send_by, attempt.finished_at, attempt.outcome, attempt.code,
-         attempt.policy),
+         attempt.policy, attempt.sealed_result),
     )  # fmt: skip
 
 
@@ -274,49 +285,37 @@ def _open_effect(tx: Transaction, message: Claimed, intent: Intent, now: Micros)
         " WHERE effect.state = 'free' AND effect.message_id = excluded.message_id",
         (intent.destination, intent.step, intent.request_reference, message.id, message.token, now),
     )
-    if not opened:
-        raise LeaseLost(message.id)
+    if not opened:  # fenced already: two intents for one reference are a fault of the program
+        raise RuntimeError("an intent is open under this reference")
 
 
 def _close_effect(tx: Transaction, message: Claimed, state: str) -> None:
-    tx.run("UPDATE effect SET state = ? WHERE message_id = ? AND state = 'open'", (state, message.id))
+    tx.run(
+        "UPDATE effect SET state = ? WHERE message_id = ? AND operation = ? AND state = 'open'",
+        (state, message.id, message.open_step),
+    )
 
 
-def settle_parent(tx: Transaction, move: Move) -> None:
+def settle_parent(tx: Transaction, parent_id: str | None, actor: str, now: Micros) -> None:
     """A settled cancellation turns its application's `issued` into `cancelled`."""
-    parent = tx.one("SELECT * FROM message WHERE id = ?", (move.message.parent_id,))
-    if parent is None or move.parent_to is None or parent["state"] != State.COMPLETED:
+    parent = tx.one("SELECT * FROM message WHERE id = ?", (parent_id,))
+    if parent is None or parent["state"] != State.COMPLETED:
         return
-    check_move(State(parent["state"]), move.parent_to, Outcome(parent["outcome"]))
+    check_move(State(parent["state"]), State.CANCELLED, Outcome(parent["outcome"]))
     tx.run(
         "UPDATE message SET state = ?, public_state = 'cancelled', code = 'cancelled', updated_at = ?,"
         " revision = revision + 1, live_person_key = NULL WHERE id = ?",
-        (move.parent_to, move.now, parent["id"]),
+        (State.CANCELLED, now, parent["id"]),
     )
     tx.counters.count(parent["batch_id"], parent["public_state"], PublicState.CANCELLED)
-    raise_revision(tx, parent["batch_id"], parent["id"], parent["party"], parent["revision"] + 1)
-    write_audit(
-        tx, at=move.now, message_id=parent["id"], batch_id=parent["batch_id"], action="cancelled",
-        before=State.COMPLETED, after=move.parent_to, actor=move.actor,
+    tell_center(
+        tx, kind=parent["kind"], party=parent["party"], message_id=parent["id"], batch_id=parent["batch_id"],
+        revision=parent["revision"] + 1, shown=PublicState.CANCELLED,
     )  # fmt: skip
-
-
-def raise_revision(tx: Transaction, batch_id: str | None, message_id: str, party: str, revision: int) -> None:
-    """A settled line changed: the center is told of the line, and of its batch's new revision."""
-    tx.run(
-        "INSERT INTO outbox (receiver, kind, message_id, batch_id, revision, created_at)"
-        " VALUES (?, 'visa.result', ?, ?, ?, ?)",
-        (party, message_id, batch_id, revision, tx.now),
-    )
-    raised = tx.run(
-        "UPDATE batch SET revision = revision + 1 WHERE id = ? AND state = 'completed'", (batch_id,)
-    )
-    if raised:
-        tx.run(
-            "INSERT INTO outbox (receiver, kind, batch_id, revision, created_at)"
-            " SELECT party, 'batch.completed', id, revision, ? FROM batch WHERE id = ?",
-            (tx.now, batch_id),
-        )
+    write_audit(
+        tx, at=now, message_id=parent["id"], batch_id=parent["batch_id"], action="cancelled",
+        before=State.COMPLETED, after=State.CANCELLED, actor=actor,
+    )  # fmt: skip
 
 
 def keep_late_answer(tx: Transaction, message: Claimed, attempt: AttemptRecord, now: Micros) -> None:
@@ -344,27 +343,26 @@ def sweep(tx: Transaction, now: Micros, release: int, *, all_leases: bool = Fals
     )
 
 
+#: What `_shift` needs of a row.
+_SHIFTED = "id, kind, party, batch_id, state, public_state, revision, open_step"
+
+
 def _end_leases(tx: Transaction, now: Micros, all_leases: bool) -> int:
     """A dead lease before an intent → ready; with an open intent → uncertain: only the partner knows."""
     dead = tx.all(
-        "SELECT id, batch_id, state, public_state, outcome, open_step FROM message"
-        " WHERE state IN ('carried', 'inquiring') AND (lease_until <= ? OR ?)",
+        f"SELECT {_SHIFTED} FROM message WHERE state IN ('carried', 'inquiring') AND (lease_until <= ? OR ?)",
         (now, all_leases),
     )
     for row in dead:
         to = State.UNCERTAIN if row["open_step"] is not None else State.READY
         _shift(tx, row, to, now, action="lease_ended", next_at=now)
-        tx.run(
-            "UPDATE attempt SET outcome = 'crashed', finished_at = ?"
-            " WHERE message_id = ? AND outcome = 'open'",
-            (now, row["id"]),
-        )
+        close_open_attempts(tx, row["id"], now)
     return len(dead)
 
 
 def _wake(tx: Transaction, now: Micros) -> int:
     due = tx.all(
-        "SELECT id, batch_id, state, public_state FROM message INDEXED BY message_waiting"
+        f"SELECT {_SHIFTED} FROM message INDEXED BY message_waiting"
         " WHERE state IN ('held', 'awaiting') AND next_at <= ? AND (deadline_at IS NULL OR deadline_at > ?)"
         " LIMIT 1000",
         (now, now),
@@ -376,8 +374,9 @@ def _wake(tx: Transaction, now: Micros) -> int:
 
 def _expire(tx: Transaction, now: Micros) -> int:
     late = tx.all(
-        "SELECT id, batch_id, state, public_state FROM message INDEXED BY message_deadline"
-        " WHERE state IN ('ready', 'held', 'awaiting') AND deadline_at <= ? LIMIT 1000",
+        f"SELECT {_SHIFTED} FROM message INDEXED BY message_deadline"
+        " WHERE state IN ('ready', 'held', 'awaiting') AND deadline_at <= ? AND NOT EXISTS"
+        " (SELECT 1 FROM effect WHERE message_id = message.id AND effect.state <> 'free') LIMIT 1000",
         (now,),
     )
     for row in late:
@@ -406,6 +405,10 @@ def _shift(
         (to, shown, next_at, code, now, now if to in FINAL else None, to in FINAL, row["id"]),
     )
     tx.counters.count(row["batch_id"], row["public_state"], shown)
+    tell_center(
+        tx, kind=row["kind"], party=row["party"], message_id=row["id"], batch_id=row["batch_id"],
+        revision=row["revision"] + 1, shown=shown,
+    )  # fmt: skip
     write_audit(
         tx, at=now, message_id=row["id"], batch_id=row["batch_id"], action=action, before=before, after=to,
         actor="sweeper", code=code,
@@ -416,12 +419,16 @@ def _release(tx: Transaction, now: Micros, limit: int) -> int:
     """Accepted lines of accepted batches become ready, a chunk a batch."""
     unreleased = tx.all(
         "SELECT id, released_line, lines FROM batch WHERE state = 'processing' AND released_line < lines"
-        " ORDER BY id LIMIT 50"
+        " ORDER BY released_line, id LIMIT 50"
     )
-    return sum(
-        intake.release_lines(tx, row["id"], row["released_line"], row["released_line"] + limit, now)
-        for row in unreleased
-    )
+    released = 0
+    for row in unreleased:
+        released += intake.release_lines(
+            tx, row["id"], row["released_line"], row["released_line"] + limit, now
+        )
+        if released >= 4 * limit:  # the others' turn comes with the next sweep, a moment later
+            break
+    return released
 
 
 def _discard_abandoned(tx: Transaction, now: Micros, all_leases: bool) -> int:

@@ -23,6 +23,7 @@ from gateway.errors import Misconfigured
 Connection = Any
 Row = Any
 DatabaseError: type[Exception] = driver.DatabaseError
+IntegrityError: type[Exception] = driver.IntegrityError
 SQLITE_VERSION: str = driver.sqlite_version
 
 _STATEMENT_CACHE = 256

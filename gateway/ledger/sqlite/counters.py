@@ -47,11 +47,11 @@ class BatchCounters:
                 changes,
             )
         for batch_id, may_be_complete in self._touched.items():
-            if may_be_complete:
-                _complete(tx, batch_id)
+            if may_be_complete and not _complete(tx, batch_id):
+                _raise_revision(tx, batch_id)
 
 
-def _complete(tx: Transaction, batch_id: str) -> None:
+def _complete(tx: Transaction, batch_id: str) -> bool:
     changed = tx.run(
         "UPDATE batch SET state = 'completed', completed_at = ? WHERE id = ? AND state = 'processing'"
         f" AND lines = (SELECT coalesce(sum(n), 0) FROM batch_count"
@@ -59,9 +59,24 @@ def _complete(tx: Transaction, batch_id: str) -> None:
         (tx.now, batch_id),
     )
     if changed:
-        tx.run(
-            "INSERT INTO outbox (receiver, kind, batch_id, revision, created_at)"
-            " SELECT party, 'batch.completed', id, revision, ? FROM batch WHERE id = ?"
-            " ON CONFLICT DO NOTHING",
-            (tx.now, batch_id),
-        )
+        _tell_completed(tx, batch_id)
+    return bool(changed)
+
+
+def _raise_revision(tx: Transaction, batch_id: str) -> None:
+    """A settled line of a completed batch changed: a new revision, which the center has not confirmed."""
+    raised = tx.run(
+        "UPDATE batch SET revision = revision + 1, confirmed_at = NULL WHERE id = ? AND state = 'completed'",
+        (batch_id,),
+    )
+    if raised:
+        _tell_completed(tx, batch_id)
+
+
+def _tell_completed(tx: Transaction, batch_id: str) -> None:
+    tx.run(
+        "INSERT INTO outbox (receiver, kind, batch_id, revision, created_at)"
+        " SELECT party, 'batch.completed', id, revision, ? FROM batch WHERE id = ?"
+        " ON CONFLICT DO NOTHING",
+        (tx.now, batch_id),
+    )

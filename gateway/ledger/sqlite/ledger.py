@@ -178,7 +178,7 @@ class SqliteLedger:
         *,
         operator: str,
         now: Micros,
-        settle: Callable[[port.MessageRow, port.Resolution], port.Progress | None],
+        settle: Callable[[port.MessageRow, port.Resolution], port.Resolved],
     ) -> port.MessageRow:
         return await self._write(
             lambda tx: operating.confirm_resolution(tx, message_id, operator, now, settle)

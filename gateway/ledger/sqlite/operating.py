@@ -6,17 +6,17 @@ import json
 from collections.abc import Callable, Sequence
 
 from gateway.errors import Conflict
-from gateway.ledger.port import MessageRow, NewMessage, Progress, ReferenceRecord, Resolution
+from gateway.ledger.port import MessageRow, NewMessage, Progress, ReferenceRecord, Resolution, Resolved
 from gateway.ledger.sqlite import rows
-from gateway.ledger.sqlite.carrying import raise_revision
+from gateway.ledger.sqlite.carrying import settle_parent
 from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.rows import insert_message, write_audit
+from gateway.ledger.sqlite.rows import insert_message, tell_center, write_audit
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import BatchId, MessageId, Micros, PartyId
 from gateway.states import FINAL, Outcome, State, check_move, public_state
 
-#: States in which nothing has been sent that can't be repeated, and no worker holds the message.
-_CANCELLED_AT_ONCE = frozenset({State.ACCEPTED, State.READY, State.HELD, State.AWAITING})
+#: States in which no worker holds the message: it ends at once, unless something irrevocable was sent.
+_CANCELLED_AT_ONCE = frozenset({State.ACCEPTED, State.READY, State.HELD, State.AWAITING, State.UNDER_REVIEW})
 
 
 def cancel(tx: Transaction, message_id: MessageId, actor: str, now: Micros) -> MessageRow:
@@ -26,12 +26,18 @@ def cancel(tx: Transaction, message_id: MessageId, actor: str, now: Micros) -> M
         raise Conflict("not_cancellable")
     if state in FINAL and row["outcome"] != Outcome.ISSUED:
         raise Conflict("already_settled")
-    if state in _CANCELLED_AT_ONCE and row["open_step"] is None:
+    if state in _CANCELLED_AT_ONCE and not _may_have_effect(tx, message_id):
         _end(tx, row, State.CANCELLED, None, "cancelled", actor, now)
     elif row["cancel_requested_at"] is None:
         tx.run("UPDATE message SET cancel_requested_at = ? WHERE id = ?", (now, message_id))
         _audit(tx, row, "cancel_requested", row["state"], actor, now)
     return rows.message(_row(tx, message_id))
+
+
+def _may_have_effect(tx: Transaction, message_id: str) -> bool:
+    """Whether an intent is open or done: something irrevocable was, or may have been, asked of a partner."""
+    found = tx.one("SELECT 1 FROM effect WHERE message_id = ? AND state <> 'free'", (message_id,))
+    return found is not None
 
 
 def _row(tx: Transaction, message_id: str) -> Row:
@@ -63,10 +69,14 @@ def _end(
         " sealed_progress = coalesce(?, sealed_progress),"
         " progress_revision = coalesce(?, progress_revision) WHERE id = ?",
         (to, shown, outcome, code, None if ends else now, now, now if ends else None,
-         ends and outcome is not Outcome.ISSUED, progress.sealed if progress else None,
+         ends and outcome not in (Outcome.ISSUED, Outcome.DONE), progress.sealed if progress else None,
          progress.revision if progress else None, row["id"]),
     )  # fmt: skip
     tx.counters.count(row["batch_id"], row["public_state"], shown)
+    tell_center(
+        tx, kind=row["kind"], party=row["party"], message_id=row["id"], batch_id=row["batch_id"],
+        revision=row["revision"] + 1, shown=shown,
+    )  # fmt: skip
     _audit(tx, row, code or to, to, actor, now)
 
 
@@ -103,13 +113,13 @@ def hurry(tx: Transaction, message_id: MessageId, actor: str, reason: str, now: 
     if state in (State.HELD, State.AWAITING):
         check_move(state, State.READY)
         tx.run(
-            "UPDATE message SET state = 'ready', public_state = 'in_progress', next_at = ?, updated_at = ?"
-            " WHERE id = ?",
-            (now, now, message_id),
+            "UPDATE message SET state = 'ready', public_state = 'in_progress', next_at = ?, updated_at = ?,"
+            " hurried_at = ? WHERE id = ?",
+            (now, now, now, message_id),
         )
         tx.counters.count(row["batch_id"], row["public_state"], "in_progress")
     elif state in (State.READY, State.UNCERTAIN, State.UNDER_REVIEW):
-        tx.run("UPDATE message SET next_at = ? WHERE id = ?", (now, message_id))
+        tx.run("UPDATE message SET next_at = ?, hurried_at = ? WHERE id = ?", (now, now, message_id))
     write_audit(
         tx, at=now, message_id=message_id, batch_id=row["batch_id"], action="retry", before=state,
         after=None, actor=actor, code=reason,
@@ -119,15 +129,16 @@ def hurry(tx: Transaction, message_id: MessageId, actor: str, reason: str, now: 
 
 def propose(tx: Transaction, resolution: Resolution) -> None:
     row = _row(tx, resolution.message_id)
-    if row["state"] != State.UNDER_REVIEW:
+    if row["state"] != State.UNDER_REVIEW or row["revision"] != resolution.revision:
         raise Conflict("state_changed")
+    if resolution.decision in ("issued", "done") and not _may_have_effect(tx, resolution.message_id):
+        raise Conflict("nothing_was_sent")
     tx.run(
-        "INSERT INTO resolution (message_id, decision, sealed_visa, reason, proposed_by, proposed_at)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO UPDATE SET decision = excluded.decision,"
-        " sealed_visa = excluded.sealed_visa, reason = excluded.reason, proposed_by = excluded.proposed_by,"
-        " proposed_at = excluded.proposed_at",
-        (resolution.message_id, resolution.decision, resolution.sealed_visa, resolution.reason,
-         resolution.proposed_by, resolution.proposed_at),
+        "INSERT OR REPLACE INTO resolution"
+        " (message_id, revision, decision, sealed_visa, reason, proposed_by, proposed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (resolution.message_id, resolution.revision, resolution.decision, resolution.sealed_visa,
+         resolution.reason, resolution.proposed_by, resolution.proposed_at),
     )  # fmt: skip
     _audit(tx, row, f"propose_{resolution.decision}", row["state"], resolution.proposed_by,
            resolution.proposed_at)  # fmt: skip
@@ -138,29 +149,33 @@ def confirm_resolution(
     message_id: MessageId,
     operator: str,
     now: Micros,
-    settle: Callable[[MessageRow, Resolution], Progress | None],
+    settle: Callable[[MessageRow, Resolution], Resolved],
 ) -> MessageRow:
     row = _row(tx, message_id)
     found = tx.one("SELECT * FROM resolution WHERE message_id = ?", (message_id,))
     if found is None:
         raise Conflict("nothing_proposed")
-    if row["state"] != State.UNDER_REVIEW:
+    resolution = rows.resolution(found)
+    if row["state"] != State.UNDER_REVIEW or row["revision"] != resolution.revision:
         raise Conflict("state_changed")
     if found["proposed_by"] == operator:
         raise Conflict("same_operator")
-    resolution = rows.resolution(found)
-    progress = settle(rows.message(row), resolution)
+    resolved = settle(rows.message(row), resolution)
     to, outcome, code, effect = _RESOLVED[resolution.decision]
-    _end(tx, row, to, outcome, code, operator, now, progress)
+    _end(tx, row, to, outcome, code, operator, now, resolved.progress)
     tx.run("UPDATE effect SET state = ? WHERE message_id = ? AND state = 'open'", (effect, message_id))
     tx.run("DELETE FROM resolution WHERE message_id = ?", (message_id,))
-    raise_revision(tx, row["batch_id"], row["id"], row["party"], row["revision"] + 1)
+    if outcome is Outcome.DONE:
+        settle_parent(tx, row["parent_id"], operator, now)
+    if resolved.cancellation is not None:
+        insert_message(tx, resolved.cancellation)
     return rows.message(_row(tx, message_id))
 
 
 _RESOLVED: dict[str, tuple[State, Outcome | None, str | None, str]] = {
     "issued": (State.COMPLETED, Outcome.ISSUED, None, "done"),
-    "refused": (State.COMPLETED, Outcome.REFUSED, "visa_refused", "free"),
+    "done": (State.COMPLETED, Outcome.DONE, None, "done"),
+    "refused": (State.COMPLETED, Outcome.REFUSED, "refused", "free"),
     "send_again": (State.READY, None, None, "free"),
 }
 
@@ -191,4 +206,4 @@ def put_reference(tx: Transaction, records: Sequence[ReferenceRecord], now: Micr
             (record.kind, record.id, record.version, json.dumps(record.facts, sort_keys=True, default=str)),
         )
     if changed:
-        tx.run("UPDATE message SET next_at = ? WHERE state = 'held'", (now,))
+        tx.run("UPDATE message SET next_at = ?, hurried_at = ? WHERE state = 'held'", (now, now))

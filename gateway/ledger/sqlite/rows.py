@@ -6,12 +6,12 @@ from gateway.ledger.port import AttemptRecord, AuditRow, BatchRow, Claimed, Mess
 from gateway.ledger.sqlite.connection import Row
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
-from gateway.states import Outcome, PublicState, State, public_state
+from gateway.states import SETTLED, Outcome, PublicState, State, public_state
 
 CLAIMED_COLUMNS = (
     "id, kind, state, party, licensee, agent, mission, package, group_number, season, batch_reference,"
     " reference, batch_id, line, parent_id, lease_token, attempts, received_at, deadline_at,"
-    " cancel_requested_at, open_step, send_by, data_key, sealed_payload, sealed_progress,"
+    " cancel_requested_at, open_step, send_by, hurried_at, data_key, sealed_payload, sealed_progress,"
     " progress_revision, versions"
 )
 
@@ -47,6 +47,7 @@ def claimed(row: Row, state: State) -> Claimed:
         cancel_requested_at=row["cancel_requested_at"],
         open_step=row["open_step"],
         send_by=row["send_by"],
+        hurried_at=row["hurried_at"],
         data_key=row["data_key"],
         sealed_payload=row["sealed_payload"],
         sealed_progress=row["sealed_progress"],
@@ -117,6 +118,7 @@ def attempt(row: Row) -> AttemptRecord:
         policy=row["policy"],
         finished_at=row["finished_at"],
         code=row["code"],
+        sealed_result=row["sealed_result"],
     )
 
 
@@ -137,6 +139,7 @@ def audit(row: Row) -> AuditRow:
 def resolution(row: Row) -> Resolution:
     return Resolution(
         message_id=MessageId(row["message_id"]),
+        revision=row["revision"],
         decision=row["decision"],
         sealed_visa=row["sealed_visa"],
         reason=row["reason"],
@@ -172,6 +175,25 @@ def insert_message(tx: Transaction, new: NewMessage) -> None:
          new.sealed_payload, new.sealed_progress, 1 if new.sealed_progress else 0, new.versions),
     )  # fmt: skip
     tx.counters.count(new.batch_id, None, shown)
+
+
+def tell_center(
+    tx: Transaction,
+    *,
+    kind: str,
+    party: str,
+    message_id: str,
+    batch_id: str | None,
+    revision: int,
+    shown: str,
+) -> None:
+    """The outbox entry of an application that entered a settled state: an id, never data."""
+    if kind == "visa.application" and shown in SETTLED:
+        tx.run(
+            "INSERT INTO outbox (receiver, kind, message_id, batch_id, revision, created_at)"
+            " VALUES (?, 'visa.result', ?, ?, ?, ?)",
+            (party, message_id, batch_id, revision, tx.now),
+        )
 
 
 def write_audit(

@@ -2,7 +2,8 @@
 
 A caller hands in a unit of work: a function of the transaction that may run more than once but commits
 once. The thread takes whatever is queued, runs it in one transaction and commits; it never waits for more.
-When a unit fails, the group is rolled back and every unit runs again alone, so that a fault stays its own.
+A unit refuses with a `GatewayError`, before it writes anything. When one fails in any other way, the group is
+rolled back and every unit runs again alone, so that a fault stays its own.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gateway.errors import Unavailable
-from gateway.ledger.sqlite.connection import Connection, DatabaseError, Row
+from gateway.errors import GatewayError, Unavailable
+from gateway.ledger.sqlite.connection import Connection, DatabaseError, IntegrityError, Row
 from gateway.ledger.sqlite.counters import BatchCounters
 from gateway.message import Micros
 
@@ -130,7 +131,7 @@ class GroupCommitWriter:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             for unit in group:
-                unit.result = unit.work(transaction)
+                _run(unit, transaction)
             transaction.counters.flush(transaction)
             self._connection.execute("COMMIT")
         except BaseException:
@@ -140,8 +141,18 @@ class GroupCommitWriter:
             raise
 
 
+def _run(unit: _Unit, transaction: Transaction) -> None:
+    """Run one unit. One that refuses (a `GatewayError`) has written nothing, and costs the others nothing."""
+    unit.error = None
+    try:
+        unit.result = unit.work(transaction)
+    except GatewayError as refusal:
+        unit.error = refusal
+
+
 def _as_gateway_error(error: Exception) -> Exception:
-    if isinstance(error, DatabaseError):
+    """A database that can't commit is unavailable; a violated constraint is a fault of the program."""
+    if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError):
         failure = Unavailable("ledger_unavailable", type(error).__name__)
         failure.__cause__ = error
         return failure

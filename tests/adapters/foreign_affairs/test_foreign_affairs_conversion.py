@@ -76,7 +76,7 @@ def test_requests_are_written_as_in_the_golden_files(
     [
         ("issuance_issued", ISSUE, VISA),
         ("issuance_mission_capacity_exceeded", ISSUE, Deferred("mission_capacity")),
-        ("issuance_visa_refused", ISSUE, Declined("VISA_REFUSED", "visa_refused")),
+        ("issuance_visa_refused", ISSUE, Declined("VISA_REFUSED", "refused")),
         ("issuance_invalid_input", ISSUE, Contested("INVALID_INPUT")),
         ("issuance_person_ambiguous", ISSUE, Contested("PERSON_AMBIGUOUS")),
         ("issuance_date_mismatch", ISSUE, Contested("DATE_MISMATCH")),
@@ -85,7 +85,7 @@ def test_requests_are_written_as_in_the_golden_files(
         ("issuance_already_issued", ISSUE, Contested("ALREADY_ISSUED")),
         ("status_issued", STATUS, VISA),
         ("status_cancelled", STATUS, Contested("CANCELLED")),
-        ("status_refused", STATUS, Declined("VISA_REFUSED", "visa_refused")),
+        ("status_refused", STATUS, Declined("VISA_REFUSED", "refused")),
         ("status_processing", STATUS, StillProcessing()),
         ("status_absent", STATUS, Absent()),
         ("status_not_answered", STATUS, StillProcessing()),
