@@ -96,3 +96,44 @@ async def test_a_database_fault_is_told_as_unavailable(counting: GroupCommitWrit
     await counting.stop()
     with pytest.raises(Unavailable, match="ledger_closed"):
         await counting.run(lambda tx: None)
+
+
+async def test_only_what_somebody_is_told_of_pays_for_a_flush_and_it_covers_what_came_before(
+    counting: GroupCommitWriter,
+) -> None:
+    """`PRAGMA synchronous`: 2 is FULL, which flushes the whole log with the commit; 1 is NORMAL."""
+
+    def flushes(tx: Transaction) -> int:
+        row = tx.one("PRAGMA synchronous")
+        assert row is not None
+        return int(row[0])
+
+    modes = [await counting.run(flushes, durable=durable) for durable in (True, False, False, True)]
+    assert modes == [2, 1, 1, 2]
+    await counting.stop()
+
+
+async def test_the_commits_behind_answers_and_intents_flush(tmp_path: Path, clock: ManualClock) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db", clock)
+    await ledger.open()
+    await ledger.put_reference(REFERENCE)
+    flushed: list[tuple[str, bool]] = []
+    run = ledger._writer.run
+
+    async def recorded(work: object, *, durable: bool = True) -> object:
+        flushed.append((work.__qualname__.split(".")[1], durable))  # type: ignore[attr-defined]
+        return await run(work, durable=durable)  # type: ignore[arg-type]
+
+    ledger._writer.run = recorded  # type: ignore[method-assign,assignment]
+    await accepted_batch(ledger, clock, 1)
+    (message,) = await claim(ledger, clock)
+    await intend(ledger, message, clock)
+    await ledger.close()
+    assert dict(flushed) == {
+        "begin_batch": False,
+        "add_lines": False,
+        "accept_batch": True,
+        "sweep": False,
+        "claim": False,
+        "apply": True,
+    }

@@ -84,8 +84,8 @@ class SqliteLedger:
     def _now(self) -> Micros:
         return micros(self._clock.now())
 
-    async def _write(self, work: Callable[[Transaction], T]) -> T:
-        return await self._writer.run(work)
+    async def _write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
+        return await self._writer.run(work, durable=durable)
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         if self._pool is None:
@@ -106,7 +106,8 @@ class SqliteLedger:
     async def begin_batch(
         self, opening: port.BatchOpening
     ) -> port.Opened | port.AlreadyAccepted | port.BeingReceived:
-        return await self._write(lambda tx: intake.begin_batch(tx, opening))
+        # Nobody is told of a batch before `accept_batch`, whose flush covers what came before it.
+        return await self._write(lambda tx: intake.begin_batch(tx, opening), durable=False)
 
     async def holders(self, person_keys: Sequence[bytes]) -> Mapping[bytes, BatchId | None]:
         return await self._write(lambda tx: intake.live_persons(tx, person_keys))
@@ -121,7 +122,8 @@ class SqliteLedger:
         intake_until: Micros,
     ) -> Sequence[port.NewMessage]:
         return await self._write(
-            lambda tx: intake.add_lines(tx, batch_id, intake_token, lines, duplicate, intake_until)
+            lambda tx: intake.add_lines(tx, batch_id, intake_token, lines, duplicate, intake_until),
+            durable=False,
         )
 
     async def accept_batch(self, acceptance: port.Acceptance) -> None:
@@ -135,7 +137,10 @@ class SqliteLedger:
     async def claim(
         self, worker: str, limit: int, *, now: Micros, lease_until: Micros
     ) -> Sequence[port.Claimed]:
-        return await self._write(lambda tx: carrying.claim(tx, self._cursor, worker, limit, now, lease_until))
+        # A claim that a power cut takes back leaves the message ready: nothing was sent under it yet.
+        return await self._write(
+            lambda tx: carrying.claim(tx, self._cursor, worker, limit, now, lease_until), durable=False
+        )
 
     async def apply(self, move: port.Move) -> port.Applied | port.GateClosed | port.CancelAsked:
         today = self._clock.today()
@@ -150,7 +155,7 @@ class SqliteLedger:
         return await self._read(lambda reader: reading.attempts(reader, message_id))
 
     async def sweep(self, *, now: Micros, release: int) -> port.Swept:
-        return await self._write(lambda tx: carrying.sweep(tx, now, release))
+        return await self._write(lambda tx: carrying.sweep(tx, now, release), durable=False)
 
     async def next_due(self) -> Micros | None:
         return await self._read(reading.next_due)

@@ -51,6 +51,7 @@ class Transaction:
 @dataclass(slots=True)
 class _Unit:
     work: Callable[[Transaction], Any]
+    durable: bool
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
@@ -73,6 +74,7 @@ class GroupCommitWriter:
         self._queue: deque[_Unit] = deque()
         self._wake = threading.Condition()
         self._stopping = False
+        self._flushes = True
         self._thread = threading.Thread(target=self._serve, name="ledger-writer", daemon=True)
         self._connection: Connection = None
 
@@ -89,14 +91,17 @@ class GroupCommitWriter:
         await asyncio.to_thread(self._thread.join)
         self._connection.close()
 
-    async def run(self, work: Callable[[Transaction], T]) -> T:
+    async def run(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run `work` in a transaction; returns its result once that is durable.
+
+        Without `durable` the commit survives the death of this process, and after a power cut it is there if
+        any later durable one is: the log is flushed in order.
 
         Raises what `work` raises (its changes are undone), and `Unavailable("ledger_unavailable")` when
         the database does not take the commit (disk full, I/O error).
         """
         loop = asyncio.get_running_loop()
-        unit = _Unit(work, loop, loop.create_future())
+        unit = _Unit(work, durable, loop, loop.create_future())
         with self._wake:
             if self._stopping:
                 raise Unavailable("ledger_closed")
@@ -127,6 +132,7 @@ class GroupCommitWriter:
                 self._commit_together([unit])
 
     def _commit(self, group: list[_Unit]) -> None:
+        self._flush_on_commit(any(unit.durable for unit in group))
         transaction = Transaction(self._connection, self._now())
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -139,6 +145,12 @@ class GroupCommitWriter:
                 self._connection.execute("ROLLBACK")
             self._on_rollback()
             raise
+
+    def _flush_on_commit(self, flush: bool) -> None:
+        """FULL flushes the log with each commit; NORMAL leaves it to the next one that does."""
+        if flush is not self._flushes:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
+            self._flushes = flush
 
 
 def _run(unit: _Unit, transaction: Transaction) -> None:
