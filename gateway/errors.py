@@ -55,7 +55,15 @@ class Unavailable(GatewayError):
 
 
 class Uncertain(GatewayError):
-    """The request may have been acted on, and no trustworthy answer came back."""
+    """The request may have been acted on, and no trustworthy answer came back.
+
+    `answered` tells that a whole reply was read, though not one to be trusted: so nothing of the request is
+    on its way any more.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, answered: bool = False) -> None:
+        super().__init__(code, detail)
+        self.answered = answered
 
 
 class LeaseLost(GatewayError):

@@ -109,6 +109,8 @@ class Unknown:
     """The call may have had its effect (`errors.Uncertain`)."""
 
     code: str
+    #: A whole reply was read, so nothing of the request is on its way any more.
+    answered: bool = False
 
 
 #: What an exchange's `reply` may return.

@@ -1,6 +1,7 @@
-"""The one HTTP client, and what each of its library's errors means."""
+"""The one HTTP client, and what each error on its way means."""
 
-from gateway.http.client import HttpClient, HttpReply
+from gateway.http.client import HttpClient
+from gateway.http.connection import HttpReply
 from gateway.http.errors import meaning
 
 __all__ = ["HttpClient", "HttpReply", "meaning"]

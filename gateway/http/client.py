@@ -6,87 +6,75 @@ No redirects, no cookies, no proxies from the environment, no decompression.
 from __future__ import annotations
 
 import asyncio
-import select
+import re
 import ssl
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import BytesPayload
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    wait_random,
+)
 
-from gateway.errors import Unavailable, Uncertain
+from gateway.errors import Unavailable
+from gateway.http.connection import Connection, HttpReply
 from gateway.http.errors import CAUGHT, meaning
 from gateway.ports import Clock
 
 _CONNECT_ATTEMPTS: Final = 3
-_HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "umrah-gateway"}
+_PORTS: Final = {"http": 80, "https": 443}
+_HEADERS: Final = (("User-Agent", "umrah-gateway"), ("Accept-Encoding", "identity"))
+_PLAIN: Final = re.compile(r"[\x21-\x7e]+").fullmatch
+_LINE: Final = re.compile(r"[\x20-\x7e]*").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
-class HttpReply:
-    """A whole reply. Header names are looked up without regard to case."""
+class _Origin:
+    """Where connections go to; they are shared by all requests to it."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class _NotSentError(Exception):
-    """The request was held back at the last moment."""
-
-
-class _WatchedBody(BytesPayload):
-    """The request's body. Its first write carries the headers along, so nothing leaves before it."""
-
-    def __init__(self, body: bytes, content_type: str, clock: Clock, send_by_boottime_s: float) -> None:
-        super().__init__(body, content_type=content_type)
-        self._clock = clock
-        self._send_by = send_by_boottime_s
-        self.sent = False
-        self.passed = False
-
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        self.passed = self._clock.boottime_s() > self._send_by
-        if self.passed or _is_stale(writer):
-            raise _NotSentError
-        self.sent = True
-        await super().write_with_length(writer, content_length)
+    host: str
+    port: int
+    tls: bool
 
 
 class HttpClient:
     """Connections to partners. Safe for concurrent use in one loop, between `start` and `close`.
 
     An unused connection is closed after `idle_s`, which is shorter than the partner's own limit: one that
-    the partner closes under a request makes its outcome uncertain.
+    the partner closes under a request makes its outcome uncertain. How many are open at once is the caller's
+    bulkhead.
     """
 
     def __init__(self, clock: Clock, *, idle_s: float, tls: ssl.SSLContext | None = None) -> None:
         self._clock = clock
         self._idle_s = idle_s
         self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
+        self._started = False
+        #: Unused connections, the one used last at the end, where the next request takes it.
+        self._idle: defaultdict[_Origin, list[Connection]] = defaultdict(list)
+        self._sweep_timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Make the pool; connects nowhere yet."""
-        self._session = aiohttp.ClientSession(
-            # How many are open at once is the caller's bulkhead.
-            connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=self._idle_s, ssl=True if self._tls is None else self._tls
-            ),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            headers=_HEADERS,
-        )
+        self._started = True
 
     async def close(self) -> None:
-        """Give back the connections. Safe to call twice."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Give back the connections; those in use, when their exchange ends. Safe to call twice."""
+        self._started = False
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None
+        for connection in (one for pool in self._idle.values() for one in pool):
+            connection.abort()
+        self._idle.clear()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
     async def post(
         self,
@@ -105,99 +93,109 @@ class HttpClient:
         deadline allows.
         Raises `Unavailable` when provably nothing was sent, and `Uncertain` otherwise.
         """
-        watched = _WatchedBody(body, headers["Content-Type"], self._clock, send_by_boottime_s)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
+        if not self._started:
+            raise RuntimeError("HttpClient is not started")
+        if deadline_s <= 0:
+            raise Unavailable("not_sent")
+        deadline = asyncio.get_running_loop().time() + deadline_s
         try:
-            async with asyncio.timeout(deadline_s):
-                return await self._connect_and_post(url, headers, watched, timeout, max_reply_bytes)
+            origin, head = _request_head(url, tuple(headers.items()))
+            connection = self._unused(origin) or await self._connected(origin, deadline, connect_timeout_s)
         except CAUGHT as error:
-            raise _mapped(error, watched) from error
-
-    async def _connect_and_post(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        body: _WatchedBody,
-        timeout: aiohttp.ClientTimeout,
-        max_reply_bytes: int,
-    ) -> HttpReply:
+            raise meaning(error, sent=False) from error
+        # From here to the write nothing waits.
         try:
-            return await self._post_once(url, headers, body, timeout, max_reply_bytes)
-        except aiohttp.ClientConnectionError:
-            if body.sent or body.passed:
+            if self._clock.boottime_s() > send_by_boottime_s:
+                raise Unavailable("send_by_passed")
+            request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+            return await connection.exchange(request, deadline, max_reply_bytes)
+        except CAUGHT as error:
+            raise meaning(error, sent=True) from error
+        finally:
+            self._give_back(origin, connection)
+
+    def _unused(self, origin: _Origin) -> Connection | None:
+        pool = self._idle[origin]
+        while pool:
+            connection = pool.pop()
+            if connection.is_usable() and not self._is_old(connection):
+                return connection
+            connection.abort()
+        return None
+
+    def _is_old(self, connection: Connection) -> bool:
+        return self._clock.boottime_s() - connection.idle_since_s >= self._idle_s
+
+    def _give_back(self, origin: _Origin, connection: Connection) -> None:
+        if not self._started or not connection.is_usable():
+            connection.abort()
+            return
+        connection.idle_since_s = self._clock.boottime_s()
+        self._idle[origin].append(connection)
+        if self._sweep_timer is None:
+            self._sweep_timer = asyncio.get_running_loop().call_later(self._idle_s, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what nobody has used for its time. One timer for all, since most are used again at once."""
+        self._sweep_timer = None
+        for pool in self._idle.values():
+            while pool and (self._is_old(pool[0]) or not pool[0].is_usable()):
+                pool.pop(0).abort()
+        oldest = [pool[0].idle_since_s for pool in self._idle.values() if pool]
+        if oldest:
+            wait_s = min(oldest) + self._idle_s - self._clock.boottime_s()
+            self._sweep_timer = asyncio.get_running_loop().call_later(max(wait_s, 0.001), self._sweep)
+
+    async def _connected(self, origin: _Origin, deadline: float, timeout_s: float) -> Connection:
+        """A new connection. tenacity is entered after a first failure only: it costs more than a request."""
+        async with asyncio.timeout_at(deadline):
+            try:
+                return await self._connect(origin, timeout_s)
+            except ssl.SSLError:
                 raise
-            async for attempt in _retrying(body):
-                with attempt:
-                    return await self._post_once(url, headers, body, timeout, max_reply_bytes)
+            except OSError:
+                async for attempt in _retrying():
+                    with attempt:
+                        return await self._connect(origin, timeout_s)
         raise AssertionError("unreachable: tenacity raises the last error")
 
-    async def _post_once(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        body: _WatchedBody,
-        timeout: aiohttp.ClientTimeout,
-        max_reply_bytes: int,
-    ) -> HttpReply:
-        if self._session is None:
-            raise RuntimeError("HttpClient is not started")
-        request = self._session.post(url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
-        async with request as response:
-            _check_coding(response.headers)
-            return HttpReply(response.status, response.headers, await _read(response, max_reply_bytes))
+    async def _connect(self, origin: _Origin, timeout_s: float) -> Connection:
+        tls = self._tls_context() if origin.tls else None
+        async with asyncio.timeout(timeout_s):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                Connection, origin.host, origin.port, ssl=tls
+            )
+        if not connection.is_usable():
+            connection.abort()
+            raise ConnectionAbortedError
+        return connection
+
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
 
-def _is_stale(writer: AbstractStreamWriter) -> bool:
-    """Whether the partner has already closed a connection that looks open.
-
-    Before a request is sent there is nothing to read but the end. With TLS there may be: not asked.
-    """
-    transport = getattr(writer, "transport", None)
-    if transport is None or transport.is_closing():
-        return True
-    if transport.get_extra_info("ssl_object") is not None:
-        return False
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _retrying(body: _WatchedBody) -> AsyncRetrying:
+def _retrying() -> AsyncRetrying:
     return AsyncRetrying(
-        retry=retry_if_exception(
-            lambda error: isinstance(error, aiohttp.ClientConnectionError) and not (body.sent or body.passed)
-        ),
+        retry=retry_if_exception_type(OSError) & retry_if_not_exception_type(ssl.SSLError),
         stop=stop_after_attempt(_CONNECT_ATTEMPTS - 1),
         wait=wait_random(0.02, 0.1),
         reraise=True,
     )
 
 
-def _check_coding(headers: Mapping[str, str]) -> None:
-    # Asked for identity: anything else may be a bomb, and is not opened.
-    if headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise Uncertain("reply_compressed")
-
-
-async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    if (response.content_length or 0) > max_bytes:
-        response.close()
-        raise Uncertain("reply_too_large")
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in response.content.iter_any():
-        size += len(piece)
-        if size > max_bytes:
-            response.close()
-            raise Uncertain("reply_too_large")
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _mapped(error: BaseException, body: _WatchedBody) -> Unavailable | Uncertain:
-    kind, code = meaning(error)
-    if body.passed:
-        return Unavailable("send_by_passed")
-    if not body.sent:
-        return Unavailable(code if kind is Unavailable else "not_sent")
-    return Uncertain(code if kind is Uncertain else "connection_lost")
+@lru_cache(maxsize=256)
+def _request_head(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[_Origin, bytes]:
+    """Everything before the length of the body. Raises `ValueError` for what can't stand in a request."""
+    parts = urlsplit(url)
+    if not _PLAIN(url) or parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("not an address of HTTP")
+    lines = (("Host", parts.netloc), *_HEADERS, *headers)
+    if not all(_PLAIN(name) and _LINE(value) for name, value in lines):
+        raise ValueError("not a header")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines)
+    start = f"POST {target} HTTP/1.1\r\n{head}Content-Length: "
+    port = _PORTS[parts.scheme] if parts.port is None else parts.port
+    return _Origin(parts.hostname, port, parts.scheme == "https"), start.encode("ascii")

@@ -1,68 +1,53 @@
-"""What an error of the HTTP library says about the request: provably not sent, or in doubt.
+"""What an error says about the request: provably not sent, or in doubt.
 
-Only an error that can't occur once a byte was written is `Unavailable`. Everything unknown is `Uncertain`.
+Before the first byte is written nothing can have been acted on, so every error is `Unavailable`; from then on
+every error is `Uncertain`. The caller says which side it is on; the table only gives the error its name.
 """
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
-import aiohttp
-from aiohttp import client_exceptions
+from httptools import HttpParserError, HttpParserUpgrade
 
 from gateway.errors import Unavailable, Uncertain
 
-Meaning = tuple[type[Unavailable] | type[Uncertain], str]
 
-#: By class; a test holds it complete over every subclass of `aiohttp.ClientError`.
-MEANINGS: Final[Mapping[type[BaseException], Meaning]] = MappingProxyType(
+class Codes(NamedTuple):
+    """The codes of one class of error, by when it comes."""
+
+    before_sending: str
+    after_sending: str
+
+
+#: By class; a subclass without a line of its own reads as its nearest ancestor.
+MEANINGS: Final[Mapping[type[BaseException], Codes]] = MappingProxyType(
     {
-        # No connection was made.
-        aiohttp.ClientConnectorError: (Unavailable, "not_connected"),
-        aiohttp.ClientConnectorDNSError: (Unavailable, "name_not_resolved"),
-        aiohttp.ClientProxyConnectionError: (Unavailable, "not_connected"),
-        client_exceptions.UnixClientConnectorError: (Unavailable, "not_connected"),
-        aiohttp.ConnectionTimeoutError: (Unavailable, "connect_timeout"),
-        # TLS is agreed on before the request is sent.
-        aiohttp.ClientSSLError: (Unavailable, "tls_failed"),
-        aiohttp.ClientConnectorSSLError: (Unavailable, "tls_failed"),
-        aiohttp.ClientConnectorCertificateError: (Unavailable, "certificate_refused"),
-        aiohttp.ServerFingerprintMismatch: (Unavailable, "certificate_refused"),
-        # The address was never usable.
-        aiohttp.InvalidURL: (Unavailable, "address_invalid"),
-        aiohttp.InvalidUrlClientError: (Unavailable, "address_invalid"),
-        aiohttp.NonHttpUrlClientError: (Unavailable, "address_invalid"),
-        # Sent, or perhaps sent.
-        aiohttp.ClientError: (Uncertain, "http_failed"),
-        aiohttp.ClientConnectionError: (Uncertain, "connection_lost"),
-        aiohttp.ClientConnectionResetError: (Uncertain, "connection_lost"),
-        aiohttp.ClientOSError: (Uncertain, "connection_lost"),
-        aiohttp.ServerConnectionError: (Uncertain, "connection_lost"),
-        aiohttp.ServerDisconnectedError: (Uncertain, "connection_lost"),
-        aiohttp.ServerTimeoutError: (Uncertain, "reply_timeout"),
-        aiohttp.SocketTimeoutError: (Uncertain, "reply_timeout"),
-        aiohttp.ClientPayloadError: (Uncertain, "reply_cut_short"),
-        aiohttp.UploadAbortedError: (Uncertain, "connection_lost"),
-        aiohttp.ClientResponseError: (Uncertain, "reply_not_http"),
-        aiohttp.ContentTypeError: (Uncertain, "reply_not_http"),
-        aiohttp.ClientHttpProxyError: (Uncertain, "reply_not_http"),
-        aiohttp.WSServerHandshakeError: (Uncertain, "reply_not_http"),
-        aiohttp.TooManyRedirects: (Uncertain, "redirected"),
-        client_exceptions.RedirectClientError: (Uncertain, "redirected"),
-        aiohttp.InvalidUrlRedirectClientError: (Uncertain, "redirected"),
-        aiohttp.NonHttpUrlRedirectClientError: (Uncertain, "redirected"),
-        # What may come past the library's own errors.
-        TimeoutError: (Uncertain, "reply_timeout"),
-        OSError: (Uncertain, "connection_lost"),
+        # While connecting, or while waiting for the reply.
+        OSError: Codes("not_connected", "connection_lost"),
+        TimeoutError: Codes("connect_timeout", "reply_timeout"),
+        socket.gaierror: Codes("name_not_resolved", "connection_lost"),
+        socket.herror: Codes("name_not_resolved", "connection_lost"),
+        ssl.SSLError: Codes("tls_failed", "connection_lost"),
+        ssl.SSLCertVerificationError: Codes("certificate_refused", "connection_lost"),
+        # An address that can't be one; a name that is too long for DNS is a UnicodeError.
+        ValueError: Codes("address_invalid", "http_failed"),
+        # What came is no reply to what was asked.
+        HttpParserError: Codes("not_connected", "reply_not_http"),
+        HttpParserUpgrade: Codes("not_connected", "reply_not_http"),
     }
 )
 
-#: What `HttpClient` catches of the library.
-CAUGHT: Final = (aiohttp.ClientError, OSError)
+#: What `HttpClient` catches of the libraries.
+CAUGHT: Final = tuple(MEANINGS)
 
 
-def meaning(error: BaseException) -> Meaning:
-    """The entry of the error's class, or of its nearest ancestor."""
-    return next((MEANINGS[cls] for cls in type(error).__mro__ if cls in MEANINGS), (Uncertain, "http_failed"))
+def meaning(error: BaseException, *, sent: bool) -> Unavailable | Uncertain:
+    """The error in our terms. `sent`: a byte of the request may have left."""
+    unknown = Codes("not_sent", "http_failed")
+    codes = next((MEANINGS[cls] for cls in type(error).__mro__ if cls in MEANINGS), unknown)
+    return Uncertain(codes.after_sending) if sent else Unavailable(codes.before_sending)

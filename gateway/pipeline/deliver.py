@@ -68,14 +68,25 @@ async def attempt(
         kind=kind,
         repeatable=operation.repeatable,
         started_at=started,
-        # The answer is here, so nothing of this attempt can be sent any more.
-        send_by=Micros(finished),
+        send_by=_latest_send(step, end, started, finished, engine),
         finished_at=finished,
         outcome=_recorded(operation, end),
         code=_shown_code(operation, end),
         policy=engine.need_to_know.version,
     )
     return record, end
+
+
+def _latest_send(
+    step: PreparedStep, end: AttemptEnd, started: Micros, finished: Micros, engine: Engine
+) -> Micros:
+    """The latest instant at which this attempt's request may have left: its end, if a reply was read.
+
+    Without a reply some of it may still be on its way, for as long as its intent said.
+    """
+    if isinstance(end, Unknown) and not end.answered:
+        return Micros(started + round(2 * engine.destination(step.operation).deadline_s * 1_000_000))
+    return finished
 
 
 async def _exchange(step: PreparedStep, send_by_boottime_s: float, engine: Engine) -> AttemptEnd:
@@ -86,7 +97,7 @@ async def _exchange(step: PreparedStep, send_by_boottime_s: float, engine: Engin
     except Unavailable as error:
         return NotDone(error.code)
     except Uncertain as error:
-        return Unknown(error.code)
+        return Unknown(error.code, error.answered)
     except Exception:  # whatever it was, the request may have been acted on
         log.exception("attempt_failed", action="attempt_failed", operation=step.operation.name)
         return Unknown("reply_unreadable")
@@ -108,7 +119,7 @@ def _shown_code(operation: Operation, end: AttemptEnd) -> str | None:
             return public_code
         case Deferred(reason, _):
             return reason
-        case Contested(code) | NotDone(code) | Unknown(code):
+        case Contested(code) | NotDone(code) | Unknown(code=code):
             return code
         case _:
             return None

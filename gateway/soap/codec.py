@@ -181,12 +181,15 @@ def _writer(fields: list[_Field]) -> Callable[[Any], str]:
         if not isinstance(values, Mapping) or not known.issuperset(values):
             raise ValueError("not the values of this type")
         pieces: list[str] = []
+        given = values.get
         for name, opening, closing, write_one, many in plan:
-            value = values.get(name)
+            value = given(name)
             if value is None:
                 continue
-            for item in value if many else (value,):
-                pieces += (opening, write_one(item), closing)
+            if many:
+                pieces += [f"{opening}{write_one(item)}{closing}" for item in value]
+            else:
+                pieces.append(f"{opening}{write_one(value)}{closing}")
         return "".join(pieces)
 
     return write

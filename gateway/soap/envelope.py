@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -43,6 +45,9 @@ SOAP_12: Final = Dialect(
     "1.2", "http://www.w3.org/2003/05/soap-envelope", "application/soap+xml", "Sender", "Receiver"
 )
 DIALECTS: Final = (SOAP_11, SOAP_12)
+_BY_ENVELOPE: Final[Mapping[object, Dialect]] = MappingProxyType(
+    {f"{{{dialect.namespace}}}Envelope": dialect for dialect in DIALECTS}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def media_type(content_type: str) -> str:
 
 def dialect_of(root: Element) -> Dialect | None:
     """By the envelope's namespace; None when it is no SOAP envelope."""
-    return next((one for one in DIALECTS if root.tag == f"{{{one.namespace}}}Envelope"), None)
+    return _BY_ENVELOPE.get(root.tag)
 
 
 def open_envelope(root: Element) -> Envelope:
@@ -103,7 +108,7 @@ def open_envelope(root: Element) -> Envelope:
 
 def _elements(parent: Element) -> tuple[Element, ...]:
     """Without comments and processing instructions."""
-    return tuple(child for child in parent if isinstance(child.tag, str))
+    return tuple([child for child in parent if isinstance(child.tag, str)])
 
 
 def write_fault(dialect: Dialect, code: str, text: str, detail_code: str | None) -> str:

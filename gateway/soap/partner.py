@@ -9,13 +9,12 @@ from typing import Any
 
 from lxml import etree
 
-from gateway.errors import Refused, Unavailable
+from gateway.errors import Refused, Unavailable, Uncertain
 from gateway.http import HttpClient
 from gateway.message import CallContext, new_id
 from gateway.ports import Clock, PreparedRequest
 from gateway.soap.contract import Contract
-from gateway.soap.envelope import open_envelope
-from gateway.soap.header import request_header
+from gateway.soap.header import RequestHeaders
 from gateway.soap.reply import read_reply
 
 
@@ -40,6 +39,10 @@ class SoapPartner:
         self._endpoint = endpoint
         self._client = client
         self._clock = clock
+        self._request_headers = RequestHeaders(contract)
+        self._http_headers = {
+            name: contract.dialect.headers(action.soap_action) for name, action in contract.actions.items()
+        }
         self._slots = asyncio.Semaphore(endpoint.concurrency)
 
     async def start(self) -> None:
@@ -51,14 +54,16 @@ class SoapPartner:
         await self._client.close()
 
     def prepare(self, action: str, values: Mapping[str, Any], context: CallContext) -> PreparedRequest:
-        """See `ports.Partner`. A fresh message id each time; raises `Refused` (`conversion_failed`)."""
+        """See `ports.Partner`. A fresh message id each time; raises `Refused` (`conversion_failed`).
+
+        Our own message is checked against the contract: the last look before an intent is committed.
+        """
         contract, message_id = self._contract, new_id()
-        header = request_header(contract.service, action, message_id, context, self._clock.now())
         try:
-            body = contract.dialect.wrap(
-                contract.header.write(header), contract.actions[action].request.write(values)
-            )
-            _check_own(contract, body)
+            header = self._request_headers.write(action, message_id, context, self._clock.now())
+            content = contract.actions[action].request.write(values)
+            contract.check(etree.fromstring(content.encode()))
+            body = contract.dialect.wrap(header, content)
         except (UnicodeEncodeError, etree.XMLSyntaxError) as error:
             # The library's text quotes the values.
             raise Refused("conversion_failed", f"{action}: {type(error).__name__}") from None
@@ -70,15 +75,12 @@ class SoapPartner:
         """See `ports.Partner`. Never sent twice; raises `Unavailable` or `Uncertain`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._endpoint.deadline_s
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise Unavailable("no_free_slot") from error
+        # What waited half of its time for a slot has too little left for a fair exchange.
+        await self._slot(loop.time() + self._endpoint.deadline_s / 2)
         try:
             reply = await self._client.post(
                 self._endpoint.url,
-                self._contract.dialect.headers(self._contract.actions[request.action].soap_action),
+                self._http_headers[request.action],
                 request.body,
                 deadline_s=deadline - loop.time(),
                 connect_timeout_s=self._endpoint.connect_timeout_s,
@@ -87,11 +89,18 @@ class SoapPartner:
             )
         finally:
             self._slots.release()
-        return read_reply(self._contract, request, reply, self._endpoint.max_reply_bytes)
+        try:
+            return read_reply(self._contract, request, reply, self._endpoint.max_reply_bytes)
+        except Uncertain as error:
+            raise Uncertain(error.code, error.detail, answered=True) from error
 
-
-def _check_own(contract: Contract, body: bytes) -> None:
-    """Our own message against the contract: the last look before an intent is committed."""
-    envelope = open_envelope(etree.fromstring(body))
-    for block in (*envelope.headers, envelope.content):
-        contract.check(block)
+    async def _slot(self, until: float) -> None:
+        """Raises `Unavailable` (`no_free_slot`): nothing was sent."""
+        if not self._slots.locked():
+            await self._slots.acquire()  # does not wait
+            return
+        try:
+            async with asyncio.timeout_at(until):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise Unavailable("no_free_slot") from error

@@ -46,7 +46,7 @@ def read_reply(
 def _check_http(contract: Contract, reply: HttpReply) -> None:
     if 300 <= reply.status < 400:
         raise Uncertain("redirected")
-    announced = media_type(reply.headers.get("Content-Type", ""))
+    announced = media_type(reply.headers.get("content-type", ""))
     if reply.status not in (_OK, *_FAULT) or (
         reply.status != _OK and announced != contract.dialect.media_type
     ):
@@ -91,7 +91,7 @@ def _values(contract: Contract, action: Action, envelope: Envelope, correlation_
 
 
 def _text(parent: Element, tag: str) -> str | None:
-    child = parent.find(tag)
+    child = next(parent.iterchildren(tag), None)  # `find` goes through a parser of paths
     return child.text if child is not None and not len(child) else None
 
 

@@ -67,7 +67,7 @@ async def test_a_lost_answer_is_inquired_about_before_anything_else(world: World
 async def test_absent_counts_only_when_asked_twice_after_the_settle_time_then_it_is_sent_again(
     world: World,
 ) -> None:
-    world.foreign_affairs.scripts["IssueVisa"] = [Uncertain("soap_fault"), ISSUED]
+    world.foreign_affairs.scripts["IssueVisa"] = [Uncertain("fault", answered=True), ISSUED]
     world.foreign_affairs.scripts["GetVisaStatus"] = [Absent()]
     receipt = await world.submit(1)
     await world.carry_due()
@@ -216,3 +216,21 @@ async def test_a_refusal_frees_the_person_for_another_application_and_a_visa_doe
     again = await world.submit(lines, key="second")
     codes = [violation.code for line in again.rejected for violation in line.violations]
     assert codes == ([] if isinstance(answer, Declined) else ["duplicate_application"])
+
+
+async def test_without_any_reply_absence_counts_only_after_what_may_still_be_on_its_way(
+    world: World,
+) -> None:
+    """Two deadlines of 5 s after the call, where a call that was answered would be sent again after 1 s."""
+    world.foreign_affairs.scripts["IssueVisa"] = [Uncertain("timeout"), ISSUED]
+    world.foreign_affairs.scripts["GetVisaStatus"] = [Absent()]
+    receipt = await world.submit(1)
+    for _ in range(40):
+        await world.carry_due()
+        world.clock.pass_by(seconds=0.25)
+    assert world.foreign_affairs.calls()["IssueVisa"] == 1
+    for _ in range(10):
+        await world.carry_due()
+        world.clock.pass_by(seconds=0.25)
+    assert world.foreign_affairs.calls()["IssueVisa"] == 2
+    assert (await world.only(receipt)).outcome is Outcome.ISSUED

@@ -63,13 +63,13 @@ async def test_a_call_that_gets_no_slot_in_time_was_not_sent() -> None:
         assert isinstance(await partners.attempt(through, PASSPORT_VERIFICATION), Answered)
 
 
-async def test_waiting_for_a_slot_uses_up_the_deadline() -> None:
+async def test_waiting_for_a_slot_takes_half_of_the_deadline_at_most_and_sends_nothing() -> None:
     async with calling(Department(latency_s=0.15), concurrency=1, deadline_s=0.2) as through:
         first, second = await asyncio.gather(
             *(partners.attempt(through, PASSPORT_VERIFICATION) for _ in range(2))
         )
     assert isinstance(first, Answered)
-    assert second == Unknown("reply_timeout")
+    assert second == NotDone("no_free_slot")
 
 
 async def test_a_slot_is_given_back_after_failures_and_cancellation() -> None:

@@ -1,0 +1,185 @@
+"""One HTTP/1.1 connection to a partner, and one exchange on it at a time (RFC 9112).
+
+llhttp (through httptools) reads the bytes; what this module adds is when to stop, and whether what has come
+is a whole reply, after which another request may follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from gateway.errors import Uncertain
+
+#: Of the lines before the body, those of interim replies included.
+MAX_HEAD_BYTES: Final = 32_768
+MAX_HEADERS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A whole reply. Header names are in lower case; a repeated header's values are joined by commas."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connection(asyncio.Protocol):
+    """Made by the event loop. The parser calls the `on_…` methods; what they raise ends the exchange."""
+
+    def __init__(self) -> None:
+        #: When it was last given back, in seconds of boot time.
+        self.idle_since_s = 0.0
+        self._transport: asyncio.Transport
+        self._poll: select.poll | None = None
+        self._parser = HttpResponseParser(self)
+        self._keep_alive = True
+        self._reply: asyncio.Future[HttpReply] | None = None
+        self._max_bytes = 0
+        self._received = 0
+        self._in_head = True
+        self._head_size = 0
+        self._header_count = 0
+        self._headers: dict[str, str] = {}
+        self._status = 0
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def is_usable(self) -> bool:
+        """Whether a request may be sent: the last reply came whole, and nothing has come since.
+
+        Asks the socket itself, because the loop may not have seen yet that the partner closed. With TLS
+        there may be something else to read, such as a session ticket: not asked.
+        """
+        if not self._keep_alive or self._transport.is_closing():
+            return False
+        return self._poll is None or not self._poll.poll(0)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._keep_alive = False
+        self._transport.abort()
+
+    async def exchange(self, request: bytes, deadline: float, max_bytes: int) -> HttpReply:
+        """Write the request in one piece, and wait for the whole reply until `deadline` (loop time).
+
+        `max_bytes` caps the body. Whatever is raised, the request may have been acted on: `Uncertain`, or an
+        error of `errors.MEANINGS`. Unless a whole reply came, the connection is not usable afterwards.
+        """
+        loop = asyncio.get_running_loop()
+        self._begin(max_bytes)
+        self._reply = loop.create_future()
+        timer = loop.call_at(deadline, self._fail, TimeoutError())
+        try:
+            self._transport.write(request)
+            return await self._reply
+        finally:
+            timer.cancel()
+            self._reply = None
+
+    def _begin(self, max_bytes: int) -> None:
+        self._keep_alive = False
+        self._max_bytes = max_bytes
+        self._received = self._head_size = self._header_count = self._size = 0
+        self._in_head = True
+        self._headers = {}
+        self._pieces = []
+
+    def _fail(self, error: BaseException) -> None:
+        """The connection can't be relied on any more. A reply that is already whole stays valid."""
+        self.abort()
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(error)
+
+    def _succeed(self) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(HttpReply(self._status, self._headers, b"".join(self._pieces)))
+
+    # --- called by the event loop ---------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if transport.get_extra_info("ssl_object") is None:
+            self._poll = select.poll()
+            self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        if self._reply is None:
+            self._fail(Uncertain("reply_unasked"))
+            return
+        self._received += len(data)
+        # Chunk sizes and trailers are no part of the body, and must not be endless either.
+        if self._received > 2 * (self._max_bytes + MAX_HEAD_BYTES):
+            self._fail(Uncertain("reply_too_large"))
+            return
+        try:
+            self._parser.feed_data(data)
+        except HttpParserCallbackError as error:
+            self._fail(error.__context__ or error)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self._fail(error)
+        if self._in_head and self._received > MAX_HEAD_BYTES:
+            self._fail(Uncertain("reply_head_too_large"))
+
+    def eof_received(self) -> None:
+        self._end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc)
+
+    def _end(self, error: Exception | None) -> None:
+        self._keep_alive = False
+        if error is None and not self._in_head and not self._announces_its_end():
+            self._succeed()
+        else:
+            self._fail(error or Uncertain("connection_lost" if self._in_head else "reply_cut_short"))
+
+    def _announces_its_end(self) -> bool:
+        return "content-length" in self._headers or "transfer-encoding" in self._headers
+
+    # --- called by the parser -------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._reply is None or self._reply.done():
+            raise Uncertain("reply_unasked")  # it begins in the bytes after a whole one
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_size += len(name) + len(value)
+        self._header_count += 1
+        if self._head_size > MAX_HEAD_BYTES or self._header_count > MAX_HEADERS:
+            raise Uncertain("reply_head_too_large")
+        if self._in_head:  # and not a trailer
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        self._status = self._parser.get_status_code()
+        if 100 <= self._status < 200:
+            self._headers = {}
+            return
+        self._in_head = False
+        # Asked for identity: anything else may be a bomb, and is not opened.
+        if self._headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise Uncertain("reply_compressed")
+        if self._headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+            raise Uncertain("reply_not_http")
+        if int(self._headers.get("content-length", 0)) > self._max_bytes:
+            raise Uncertain("reply_too_large")
+
+    def on_body(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size > self._max_bytes:
+            raise Uncertain("reply_too_large")
+        self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        if self._in_head:  # an interim reply (RFC 9110, section 15.2)
+            return
+        self._keep_alive = self._parser.should_keep_alive()
+        self._succeed()
