@@ -237,7 +237,7 @@ async def _wait_until_settled(
     url = f"/v1/batches/{story.receipt['batch_id']}"
     headers = _proof(folder)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
         bar = progress.add_task("settled  ", total=story.applications)
         async with asyncio.timeout(_TIMEOUT_S):
             while True:
@@ -250,7 +250,7 @@ async def _wait_until_settled(
                     story.seconds_to_most = story.seconds
                 if status["state"] == "completed":
                     return
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.1)
 
 
 # --- telling -----------------------------------------------------------------------------------------------
