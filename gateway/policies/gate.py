@@ -56,8 +56,9 @@ def _package(facts: BatchFacts, look_up: Lookup) -> str | None:
     if facts.package is None:
         return None
     package = look_up("package", facts.package)
-    approved = package is not None and package["status"] == "approved"
-    return None if approved and package["licensee"] == facts.licensee else "package_not_approved"  # type: ignore[index]
+    if package is None or package["status"] != "approved" or package["licensee"] != facts.licensee:
+        return "package_not_approved"
+    return None
 
 
 def _group(facts: BatchFacts, look_up: Lookup) -> str | None:

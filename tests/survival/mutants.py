@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-import gateway.ledger.sqlite.carrying as ledger_carrying
+import gateway.ledger.sqlite.sweeping as ledger_sweeping
 import gateway.pipeline.carry as pipeline_carry
 from cli.serve import serve
 from gateway.pipeline.commit import Committed
@@ -28,14 +28,14 @@ def _repeat_after_crash(tx, row, to, *args, **kwargs):  # type: ignore[no-untype
     _shift(tx, row, to, *args, **kwargs)
 
 
-_shift = ledger_carrying._shift
+_shift = ledger_sweeping._shift
 
 
 def main(name: str) -> int:
     if name == "no_intent":
         pipeline_carry.commit = _no_intent  # type: ignore[assignment]
     elif name == "repeat_after_crash":
-        ledger_carrying._shift = _repeat_after_crash  # type: ignore[assignment]
+        ledger_sweeping._shift = _repeat_after_crash  # type: ignore[assignment]
     else:
         raise SystemExit(f"no mutant {name}")
     return serve(None, None, workers=1, after_restore=False)

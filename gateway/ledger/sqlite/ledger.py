@@ -13,7 +13,7 @@ from typing import TypeVar
 from gateway.clock import micros
 from gateway.errors import Unavailable
 from gateway.ledger import port
-from gateway.ledger.sqlite import carrying, intake, operating, reading
+from gateway.ledger.sqlite import carrying, intake, operating, reading, sweeping
 from gateway.ledger.sqlite.connection import (
     Connection,
     DatabaseError,
@@ -59,7 +59,7 @@ class SqliteLedger:
         for _ in range(_READERS):
             self._readers.put(open_reader(self._path))
         # This process holds the lock, so every lease and every open intake is a dead process's.
-        await self._write(partial(carrying.sweep, now=self._now(), release=500, all_leases=True))
+        await self._write(partial(sweeping.sweep, now=self._now(), release=500, all_leases=True))
 
     async def close(self) -> None:
         await self._writer.stop()
@@ -155,7 +155,7 @@ class SqliteLedger:
         return await self._read(lambda reader: reading.attempts(reader, message_id))
 
     async def sweep(self, *, now: Micros, release: int) -> port.Swept:
-        return await self._write(lambda tx: carrying.sweep(tx, now, release), durable=False)
+        return await self._write(lambda tx: sweeping.sweep(tx, now, release), durable=False)
 
     async def next_due(self) -> Micros | None:
         return await self._read(reading.next_due)
