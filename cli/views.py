@@ -77,6 +77,11 @@ def _message_row(message: Record, now: datetime) -> list[object]:
     ]
 
 
+def _decision(proposed: Mapping[str, Any]) -> str:
+    ends_in = proposed.get("visa_number_ends_in")
+    return f"{proposed['decision']} (visa number ends in {ends_in})" if ends_in else str(proposed["decision"])
+
+
 def show_message(message: Record, now: datetime) -> None:
     """One message: what it is, its steps, everything that happened to it."""
     output.facts(_facts(message))
@@ -87,7 +92,7 @@ def show_message(message: Record, now: datetime) -> None:
     output.line(f"Waits for: {output.plain(message['why'])}")
     if proposed := message.get("proposed"):
         output.line(
-            f"Proposed: {output.plain(proposed['decision'])} by {output.plain(proposed['by'])}, because "
+            f"Proposed: {output.plain(_decision(proposed))} by {output.plain(proposed['by'])}, because "
             f"{output.plain(proposed['reason'])}; another operator confirms it with `resolve ID --confirm`"
         )
 

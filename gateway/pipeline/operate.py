@@ -137,7 +137,7 @@ async def show(message_id: MessageId, engine: Engine) -> dict[str, Any]:
         "why": _why(row),
         "steps": _steps(row, engine),
         "timeline": [first, *sorted([*moves, *attempts], key=lambda entry: str(entry["at"]))],
-        "proposed": _proposed(proposed),
+        "proposed": _proposed(row, proposed, engine),
     }
 
 
@@ -185,11 +185,18 @@ def _step(name: str, state: StepState, engine: Engine) -> dict[str, Any]:
     }
 
 
-def _proposed(resolution: Resolution | None) -> dict[str, Any] | None:
+def _proposed(row: MessageRow, resolution: Resolution | None, engine: Engine) -> dict[str, Any] | None:
+    """What another operator put forward; of a visa number the last four digits, to tell a wrong one."""
     if resolution is None:
         return None
+    ends_in = None
+    if resolution.sealed_visa is not None:
+        key = engine.vault.data_key(row.id, row.data_key)
+        visa = engine.vault.open(key, resolution.sealed_visa, place=_resolution_place(row))
+        ends_in = visa["visa_number"][-4:]
     return {
         "decision": resolution.decision,
+        "visa_number_ends_in": ends_in,
         "by": resolution.proposed_by,
         "at": _time(resolution.proposed_at),
         "reason": resolution.reason,

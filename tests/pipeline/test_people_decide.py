@@ -119,6 +119,9 @@ async def test_two_operators_end_a_review_as_issued_and_the_center_gets_its_numb
     await operate.propose_resolution(
         row.id, "a", decision="issued", visa_number="6123456789", reason="phoned", engine=world.engine
     )
+    proposed = (await operate.show(row.id, world.engine))["proposed"]
+    assert (proposed["by"], proposed["visa_number_ends_in"]) == ("a", "6789")
+    assert "6123456789" not in str(proposed)
     with pytest.raises(Conflict, match="same_operator"):
         await operate.confirm_resolution(row.id, "a", world.engine)
     await operate.confirm_resolution(row.id, "b", world.engine)
