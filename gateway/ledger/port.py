@@ -400,9 +400,6 @@ class Ledger(Protocol):
     async def sweep(self, *, now: Micros, release: int) -> Swept:
         """Release accepted lines, wake what waits, expire what is too late, end dead leases."""
 
-    async def next_due(self) -> Micros | None:
-        """When the next message that waits for a time becomes due."""
-
     # what parties and operators ask for
     async def cancel(self, message_id: MessageId, *, actor: str, now: Micros) -> MessageRow:
         """Cancel now (before an intent), or mark the wish. Returns the row as it stands after.

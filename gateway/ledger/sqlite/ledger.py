@@ -157,9 +157,6 @@ class SqliteLedger:
     async def sweep(self, *, now: Micros, release: int) -> port.Swept:
         return await self._write(lambda tx: sweeping.sweep(tx, now, release), durable=False)
 
-    async def next_due(self) -> Micros | None:
-        return await self._read(reading.next_due)
-
     # what parties and operators ask for
 
     async def cancel(self, message_id: MessageId, *, actor: str, now: Micros) -> port.MessageRow:

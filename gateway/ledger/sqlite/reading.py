@@ -119,13 +119,3 @@ def uncertain(reader: Connection) -> Mapping[str, int]:
 def audit_head(reader: Connection) -> int:
     row = reader.execute("SELECT max(seq) FROM audit").fetchone()
     return int(row[0] or 0)
-
-
-def next_due(reader: Connection) -> Micros | None:
-    row = reader.execute(
-        "SELECT min(t) FROM ("
-        " SELECT min(next_at) AS t FROM message WHERE state IN ('held', 'awaiting')"
-        " UNION ALL SELECT min(next_at) FROM message"
-        "  WHERE state IN ('uncertain', 'under_review') AND next_at IS NOT NULL)"
-    ).fetchone()
-    return None if row[0] is None else Micros(row[0])
