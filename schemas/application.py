@@ -29,8 +29,8 @@ SECRET: Final = Confidentiality.SECRET
 MAX_PHOTO_BYTES: Final = 200 * 1024
 MAX_DISCLOSURES: Final = 10
 
-# Printable, on one line, and nothing that turns the direction of what follows it.
-_PRINTABLE: Final = r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]"
+#: Printable, on one line, and nothing that turns the direction of what follows it.
+PRINTABLE: Final = r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]"
 _ARABIC_LETTER: Final = r"[\u0621-\u063a\u0641-\u0652\u0670-\u06d3\u06d5\u06ee\u06ef\u06fa-\u06fc]"
 _ARABIC_NAME: Final = _ARABIC_LETTER[:-1] + r" '\u200c-]"
 
@@ -47,8 +47,8 @@ UpperCode = Annotated[str, Shape("[A-Z]{1,2}")]
 LowerCode = Annotated[str, Shape("[a-z]", "[a-z_]{0,39}")]
 LatinName = Annotated[str, Shape("[A-Za-z]", "[A-Za-z '.-]{0,59}")]
 ArabicName = Annotated[str, Shape(_ARABIC_LETTER, _ARABIC_NAME + "{0,59}")]
-ShortText = Annotated[str, Shape(_PRINTABLE + "{1,80}")]
-LongText = Annotated[str, Shape(_PRINTABLE + "{1,500}")]
+ShortText = Annotated[str, Shape(PRINTABLE + "{1,80}")]
+LongText = Annotated[str, Shape(PRINTABLE + "{1,500}")]
 Phone = Annotated[str, Shape("[+]", "[1-9]", "[0-9]{5,14}")]
 Email = Annotated[str, Shape("[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}", "@", "[A-Za-z0-9.-]{4,189}")]
 PortCode = Annotated[str, Shape("[A-Z]{2}", "[A-Z0-9]{1,3}")]
@@ -57,13 +57,13 @@ Sha256 = Annotated[str, Shape("[0-9a-f]{64}")]
 Base64 = Annotated[str, Shape(f"[A-Za-z0-9+/]{{4,{MAX_PHOTO_BYTES * 4 // 3 + 4}}}", "[=]{0,2}")]
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
     """Nothing unknown, nothing converted, nothing changed afterwards, no value in an error's text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
-class Passport(_Record):
+class Passport(Record):
     """The travel document as its data page shows it."""
 
     number: Annotated[PassportNumber, RESTRICTED]
@@ -79,7 +79,7 @@ class Passport(_Record):
     mrz: Annotated[list[MrzLine] | None, Field(min_length=2, max_length=2), RESTRICTED] = None
 
 
-class Name(_Record):
+class Name(Record):
     """The name in Latin letters, as on the data page. A person with one name repeats it in `family`."""
 
     given: Annotated[LatinName, RESTRICTED]
@@ -88,7 +88,7 @@ class Name(_Record):
     family: Annotated[LatinName, RESTRICTED]
 
 
-class ArabicNames(_Record):
+class ArabicNames(Record):
     """The name in Arabic script. Never compared with the Latin one: a transliteration proves nothing."""
 
     given: Annotated[ArabicName, RESTRICTED]
@@ -97,7 +97,7 @@ class ArabicNames(_Record):
     family: Annotated[ArabicName, RESTRICTED]
 
 
-class Mahram(_Record):
+class Mahram(Record):
     """The relative who travels along, where the control set asks for one."""
 
     #: `reference` of his own application in the same batch.
@@ -106,7 +106,7 @@ class Mahram(_Record):
     relationship: Annotated[LowerCode, RESTRICTED]
 
 
-class Travel(_Record):
+class Travel(Record):
     """The journey. Ports are IATA (three characters) or UN/LOCODE (five) codes."""
 
     arrival_date: Annotated[Date, RESTRICTED]
@@ -119,7 +119,7 @@ class Travel(_Record):
     flight: Annotated[Flight | None, RESTRICTED] = None
 
 
-class VisaApplication(_Record):
+class VisaApplication(Record):
     """One line of a batch: one pilgrim asks for one visa."""
 
     #: The center's own name for the line, unique in its batch.
@@ -160,7 +160,7 @@ def _season(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch(YEAR.pattern, value) else value
 
 
-class BatchHeader(_Record):
+class BatchHeader(Record):
     """What a batch says of all its lines."""
 
     batch_reference: Annotated[Reference, PUBLIC]
@@ -208,19 +208,20 @@ def leaf_paths() -> tuple[str, ...]:
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every field of `model` that holds no record of its own, with its dotted path."""
-    for name, field in model.model_fields.items():
-        record = _record_in(field.annotation)
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
+        record = record_in(field.annotation)
         if record:
             yield from leaves(record, f"{prefix}{name}.")
         else:
             yield prefix + name, field
 
 
-def _record_in(annotation: Any) -> type[BaseModel] | None:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
+def record_in(annotation: Any) -> type[BaseModel] | None:
+    """The record that `annotation` is, may be, or is a list of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((record for part in get_args(annotation) if (record := record_in(part))), None)
 
 
 def _class_of(path: str, field: FieldInfo) -> Confidentiality:

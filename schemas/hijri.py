@@ -7,8 +7,14 @@ from __future__ import annotations
 
 from datetime import date
 from functools import lru_cache
+from typing import Final
 
-from hijridate import Gregorian
+from hijridate import Gregorian, Hijri
+
+
+#: The days that the table covers.
+FIRST_DAY: Final = date(1924, 8, 1)
+LAST_DAY: Final = date(2077, 11, 16)
 
 
 class OutsideCalendarError(ValueError):
@@ -32,6 +38,14 @@ def agree(day: date, hijri: str) -> bool:
 def season(day: date) -> int:
     """The season a day belongs to: its Hijri year. Raises `OutsideCalendarError`."""
     return _convert(day)[0]
+
+
+def first_day(year: int, month: int) -> date:
+    """The Gregorian day on which a Hijri month begins. Raises `OutsideCalendarError`."""
+    try:
+        return date.fromordinal(Hijri(year, month, 1).to_gregorian().toordinal())
+    except (OverflowError, ValueError) as error:
+        raise OutsideCalendarError(f"{year}-{month}") from error
 
 
 @lru_cache(maxsize=8192)

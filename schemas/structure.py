@@ -27,11 +27,13 @@ MAX_FAULTS: Final = 100
 _FIELD_NAME: Final = re.compile(r"(?=.{1,40}\Z)[A-Za-z_-]+[0-9]{0,2}")
 
 
-def examine(model: type[Record], raw: object) -> tuple[Record | None, dict[Location, Violation]]:
+def examine(
+    model: type[Record], raw: object, findings: Mapping[str, Finding] | None = None
+) -> tuple[Record | None, dict[Location, Violation]]:
     """The record, or every structural fault of `raw` by its location (a path of keys and list indices).
 
-    Costs time in proportion to the size of `raw`, and lists at most `MAX_FAULTS` faults: more of them
-    become the single `too_many_faults`.
+    `findings` names each of pydantic's error types; `FINDINGS` unless given. Costs time in proportion to
+    the size of `raw`, and lists at most `MAX_FAULTS` faults: more become the single `too_many_faults`.
     """
     try:
         return model.model_validate(raw), {}
@@ -39,7 +41,8 @@ def examine(model: type[Record], raw: object) -> tuple[Record | None, dict[Locat
         if error.error_count() > MAX_FAULTS:
             return None, {(): Violation("too_many_faults", "", {"limit": MAX_FAULTS})}
         details = error.errors(include_url=False)
-    return None, {detail["loc"]: _violation(model, detail) for detail in details}
+    named = FINDINGS if findings is None else findings
+    return None, {detail["loc"]: _violation(model, detail, named) for detail in details}
 
 
 def pointer(location: Sequence[str | int]) -> str:
@@ -47,25 +50,26 @@ def pointer(location: Sequence[str | int]) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
 
 
-def _violation(model: type[BaseModel], detail: ErrorDetails) -> Violation:
+def _violation(model: type[BaseModel], detail: ErrorDetails, findings: Mapping[str, Finding]) -> Violation:
     is_null = detail["input"] is None and detail["loc"]
     if is_null and detail["type"] != "extra_forbidden":
         return Violation("field_missing", pointer(detail["loc"]))
-    return FINDINGS[detail["type"]](model, detail)
+    return findings[detail["type"]](model, detail)
 
 
-_Finding = Callable[[type[BaseModel], ErrorDetails], Violation]
+#: Turns one error of pydantic's into a violation.
+Finding = Callable[[type[BaseModel], ErrorDetails], Violation]
 
 
-def _plain(code: str) -> _Finding:
+def _plain(code: str) -> Finding:
     return lambda _model, detail: Violation(code, pointer(detail["loc"]))
 
 
-def _wrong_type(expected: str) -> _Finding:
+def _wrong_type(expected: str) -> Finding:
     return lambda _model, detail: Violation("wrong_type", pointer(detail["loc"]), {"expected": expected})
 
 
-def _limit(code: str, key: str) -> _Finding:
+def _limit(code: str, key: str) -> Finding:
     return lambda _model, detail: Violation(code, pointer(detail["loc"]), {"limit": detail["ctx"][key]})
 
 
@@ -96,7 +100,7 @@ def _not_an_integer(model: type[BaseModel], detail: ErrorDetails) -> Violation:
 
 
 #: What each error type of pydantic's is called here. A test holds it complete for our models.
-FINDINGS: Final[Mapping[str, _Finding]] = {
+FINDINGS: Final[Mapping[str, Finding]] = {
     "missing": _plain("field_missing"),
     "extra_forbidden": _unknown_field,
     "invalid_key": _unknown_field,

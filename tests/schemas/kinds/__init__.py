@@ -1,0 +1,1 @@
+"""The messages beside visa batches."""
