@@ -14,7 +14,7 @@ from pathlib import Path
 from adapters.service_centers.sample import sample_batch
 from benchmarks.measure import _running
 from cli.bootstrap import Gateway, build
-from cli.demo import _settings
+from cli.demo import settings_in
 from cli.serve import run
 from gateway.observe.log import configure_logging
 from gateway.pipeline.admit import admit
@@ -25,7 +25,7 @@ from tests.pipeline.world import submission
 async def carry(count: int, partners: str) -> None:
     """Admit `count` applications, then time how they are carried."""
     with tempfile.TemporaryDirectory(prefix="umrah-carry-") as folder:
-        gateway = build(_settings(Path(folder), partners))
+        gateway = build(settings_in(Path(folder), partners))
         await gateway.start()
         try:
             await _timed(count, gateway)

@@ -127,7 +127,7 @@ class HttpClient:
         return self._clock.boottime_s() - connection.idle_since_s >= self._idle_s
 
     def _give_back(self, origin: _Origin, connection: Connection) -> None:
-        if not self._started or not connection.is_usable():
+        if not self._started or not connection.has_ended_well():
             connection.abort()
             return
         connection.idle_since_s = self._clock.boottime_s()

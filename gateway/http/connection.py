@@ -57,9 +57,11 @@ class Connection(asyncio.Protocol):
         Asks the socket itself, because the loop may not have seen yet that the partner closed. With TLS
         there may be something else to read, such as a session ticket: not asked.
         """
-        if not self._keep_alive or self._transport.is_closing():
-            return False
-        return self._poll is None or not self._poll.poll(0)
+        return self.has_ended_well() and (self._poll is None or not self._poll.poll(0))
+
+    def has_ended_well(self) -> bool:
+        """Whether it is worth keeping, by what the loop has seen. `is_usable` is asked before it is used."""
+        return self._keep_alive and not self._transport.is_closing()
 
     def abort(self) -> None:
         """Close at once."""

@@ -1,9 +1,14 @@
-"""The group-commit writer: one thread, one connection, many callers, one disk flush for all of them.
+"""The group-commit writer: one connection, many callers, one disk flush for all of them.
 
 A caller hands in a unit of work: a function of the transaction that may run more than once but commits
-once. The thread takes whatever is queued, runs it in one transaction and commits; it never waits for more.
+once. Whatever is queued runs in one transaction; nothing ever waits for more to come.
 A unit refuses with a `GatewayError`, before it writes anything. When one fails in any other way, the group is
 rolled back and every unit runs again alone, so that a fault stays its own.
+
+Who runs a group: the commit, which waits for the disk, always belongs to the writer's thread. The statements
+of quick units run in the event loop that asked for them: two threads that take turns at the interpreter for
+every statement of a few microseconds cost each other more than the statements do. A group with a unit that is
+not quick runs in the thread as a whole. The connection belongs to one group at a time.
 """
 
 from __future__ import annotations
@@ -11,8 +16,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from gateway.errors import GatewayError, Unavailable
@@ -52,10 +59,19 @@ class Transaction:
 class _Unit:
     work: Callable[[Transaction], Any]
     durable: bool
+    quick: bool
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
     error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Units for one transaction. `has_run`: their statements are done, only the commit is to come."""
+
+    units: list[_Unit]
+    has_run: bool = False
 
 
 class GroupCommitWriter:
@@ -71,10 +87,16 @@ class GroupCommitWriter:
         self._connect = connect
         self._now = now
         self._on_rollback = on_rollback
+        self._lock = threading.Lock()
         self._queue: deque[_Unit] = deque()
-        self._wake = threading.Condition()
+        #: Some group has the connection, or is about to: whoever ends it sees to the next one.
+        self._busy = False
+        #: The loop whose turn it is to run the next group, until it has taken it.
+        self._turn_of: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._flushes = True
+        #: For the thread; None ends it.
+        self._handed_over: SimpleQueue[_Group | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="ledger-writer", daemon=True)
         self._connection: Connection = None
 
@@ -85,61 +107,139 @@ class GroupCommitWriter:
 
     async def stop(self) -> None:
         """Finish what is queued, then close the connection."""
-        with self._wake:
+        with self._lock:
             self._stopping = True
-            self._wake.notify()
+        await self._enqueue(lambda _: None, durable=True, quick=False)  # all others stand before it
+        self._handed_over.put(None)
         await asyncio.to_thread(self._thread.join)
         self._connection.close()
 
-    async def run(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
+    async def run(self, work: Callable[[Transaction], T], *, durable: bool = True, quick: bool = False) -> T:
         """Run `work` in a transaction; returns its result once that is durable.
 
         Without `durable` the commit survives the death of this process, and after a power cut it is there if
         any later durable one is: the log is flushed in order.
+        `quick` work is a handful of statements by key; it may run in the calling event loop.
 
         Raises what `work` raises (its changes are undone), and `Unavailable("ledger_unavailable")` when
         the database does not take the commit (disk full, I/O error).
         """
+        if self._stopping:
+            raise Unavailable("ledger_closed")
+        return await self._enqueue(work, durable=durable, quick=quick)
+
+    async def _enqueue(self, work: Callable[[Transaction], T], *, durable: bool, quick: bool) -> T:
         loop = asyncio.get_running_loop()
-        unit = _Unit(work, durable, loop, loop.create_future())
-        with self._wake:
-            if self._stopping:
-                raise Unavailable("ledger_closed")
+        unit = _Unit(work, durable, quick, loop, loop.create_future())
+        with self._lock:
             self._queue.append(unit)
-            self._wake.notify()
+            begins = not self._busy or (self._turn_of is not None and self._turn_of.is_closed())
+            if begins:
+                self._busy, self._turn_of = True, loop
+        if begins:
+            loop.call_soon(self._take_turn)  # whoever asks until then, is in the same group
         result: T = await unit.future
         return result
 
-    def _serve(self) -> None:
-        while group := self._next_group():
-            self._commit_together(group)
-            _answer(group)
+    # --- in an event loop ----------------------------------------------------------------------------------
 
-    def _next_group(self) -> list[_Unit]:
-        with self._wake:
-            while not self._queue and not self._stopping:
-                self._wake.wait()
+    def _take_turn(self) -> None:
+        """Run the next group here if it is quick; the thread does the rest."""
+        loop = asyncio.get_running_loop()
+        units = self._next_units()
+        if all(unit.quick and unit.loop is loop for unit in units):
+            try:
+                self._run_together(units)
+            except Exception:  # undone; alone, each will show whose fault it was
+                self._handed_over.put(_Group(units))
+            else:
+                self._handed_over.put(_Group(units, has_run=True))
+        else:
+            self._handed_over.put(_Group(units))
+
+    def _next_units(self) -> list[_Unit]:
+        with self._lock:
+            self._turn_of = None
             return [self._queue.popleft() for _ in range(min(len(self._queue), _GROUP))]
 
-    def _commit_together(self, group: list[_Unit]) -> None:
+    def _answer(self, units: list[_Unit], next_turn: bool) -> None:
+        """Tell the callers, and run the next group if its turn is here."""
+        _resolve(units)
+        if next_turn:
+            asyncio.get_running_loop().call_soon(self._take_turn)
+
+    # --- in the thread -------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while group := self._handed_over.get():
+            self._finish(group)
+            self._pass_on(group.units)
+
+    def _finish(self, group: _Group) -> None:
+        if not group.has_run:
+            self._commit_together(group.units)
+            return
         try:
-            self._commit(group)
+            self._commit()
+        except Exception:
+            self._commit_together(group.units)
+
+    def _pass_on(self, done: list[_Unit]) -> None:
+        """Tell the callers, one hop into each event loop for all of them, and see to the next group."""
+        turn_of = self._next_turn()
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Unit]] = {}
+        for unit in done:
+            by_loop.setdefault(unit.loop, []).append(unit)
+        if turn_of is not None:
+            by_loop.setdefault(turn_of, [])
+        for loop, units in by_loop.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._answer, units, loop is turn_of)
+
+    def _next_turn(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that runs the next group; None when nothing is queued, or it is the thread's own."""
+        with self._lock:
+            if not self._queue:
+                self._busy = False
+                return None
+            if self._queue[0].quick and not self._queue[0].loop.is_closed():
+                self._turn_of = self._queue[0].loop
+                return self._turn_of
+        self._handed_over.put(_Group(self._next_units()))
+        return None
+
+    def _commit_together(self, units: list[_Unit]) -> None:
+        try:
+            self._run_together(units)
+            self._commit()
         except Exception as error:
-            if len(group) == 1:
-                group[0].error = _as_gateway_error(error)
+            if len(units) == 1:
+                units[0].error = _as_gateway_error(error)
                 return
-            for unit in group:
+            for unit in units:
                 self._commit_together([unit])
 
-    def _commit(self, group: list[_Unit]) -> None:
-        self._flush_on_commit(any(unit.durable for unit in group))
+    # --- of whoever has the connection ---------------------------------------------------------------------
+
+    def _run_together(self, units: list[_Unit]) -> None:
+        """All statements of a transaction, up to its commit."""
+        self._flush_on_commit(any(unit.durable for unit in units))
         transaction = Transaction(self._connection, self._now())
         self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            for unit in group:
+        with self._undoing():
+            for unit in units:
                 _run(unit, transaction)
             transaction.counters.flush(transaction)
+
+    def _commit(self) -> None:
+        with self._undoing():
             self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _undoing(self) -> Iterator[None]:
+        """Roll the transaction back when its statements or its commit fail."""
+        try:
+            yield
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -169,16 +269,6 @@ def _as_gateway_error(error: Exception) -> Exception:
         failure.__cause__ = error
         return failure
     return error
-
-
-def _answer(group: list[_Unit]) -> None:
-    """Wake the callers, one hop into each event loop for the whole group."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Unit]] = {}
-    for unit in group:
-        by_loop.setdefault(unit.loop, []).append(unit)
-    for loop, units in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, units)
 
 
 def _resolve(units: list[_Unit]) -> None:
