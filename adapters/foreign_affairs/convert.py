@@ -1,6 +1,6 @@
-"""Foreign Affairs' messages from and to the canonical application. Pure.
+"""Foreign Affairs' messages from and to the canonical bodies. Pure.
 
-`contracts.md`, kinds `foreign_affairs.visa_issuance` and `visa.cancellation`. An answer about another request
+Of a visa application and its cancellation, and of an agent's contract. An answer about another request
 than ours raises `Uncertain`: it says nothing about ours.
 """
 
@@ -30,6 +30,8 @@ from schemas.hijri import OutsideCalendarError, agree, to_hijri
 _REFUSED: Final = "refused"
 #: Business codes that are no verdict on the pilgrim: a person looks at them.
 _CONTESTED: Final = frozenset({"INVALID_INPUT", "PERSON_AMBIGUOUS"})
+#: Likewise, on a contract.
+_CONTRACT_CONTESTED: Final = frozenset({"INVALID_INPUT", "MISSION_UNKNOWN", "AGENT_UNKNOWN"})
 
 
 # --- issuing -----------------------------------------------------------------------------------------
@@ -157,6 +159,43 @@ def cancellation_status_reply(values: Mapping[str, Any], context: CallContext) -
 
 def _cancelled(visa_number: str, ours: str) -> Verdict:
     return Answered({"visa_number": visa_number}) if visa_number == ours else Contested("ANOTHER_VISA")
+
+
+# --- attesting an agent's contract --------------------------------------------------------------------
+
+
+def attestation_request(contract: Projection, context: CallContext) -> dict[str, Any]:
+    """Values of `AttestAgentContract`."""
+    return {
+        "request_reference": context.request_reference,
+        "contract_id": contract["contract_id"],
+        "contract_version": contract["version"],
+        "licensee": contract["licensee_id"],
+        "agent": contract["agent_id"],
+        "agent_name": contract["agent_name"],
+        "country": contract["country"],
+        "mission": contract["mission_id"],
+        "valid_from": _date_pair(contract["valid_from"]),
+        "valid_until": _date_pair(contract["valid_until"]),
+    }
+
+
+def attestation_reply(values: Mapping[str, Any], context: CallContext) -> Verdict:
+    """What `AttestAgentContractResponse` means: received, under the mission's reference. Not attested yet."""
+    if "service_error" in values:
+        return _contract_error(values["service_error"]["code"])
+    receipt = values["result"]
+    _check_reference(receipt, context.request_reference)
+    if receipt["status"] != "RECEIVED":
+        raise Uncertain("status_unknown")
+    return Answered({"status": receipt["status"], "reference": receipt["reference"]})
+
+
+def _contract_error(code: str) -> Verdict:
+    if code == "REJECTED_BY_MISSION":
+        return Declined(code, "rejected_by_mission")
+    # The code goes into clear columns and metric labels: only what is known does.
+    return Contested(code if code in _CONTRACT_CONTESTED else "partner_code_unknown")
 
 
 # --- parts -------------------------------------------------------------------------------------------

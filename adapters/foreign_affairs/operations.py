@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.foreign_affairs import convert
-from adapters.foreign_affairs.services import CANCELLATION, ISSUANCE
+from adapters.foreign_affairs.services import ATTESTATION, CANCELLATION, ISSUANCE
 from gateway.message import Exchange, Operation
 
 VISA_ISSUANCE: Final = Operation(
@@ -50,4 +50,25 @@ VISA_CANCELLATION: Final = Operation(
     inquiry=Exchange("GetVisaStatus", convert.cancellation_status_request, convert.cancellation_status_reply),
 )
 
-OPERATIONS: Final = (VISA_ISSUANCE, VISA_CANCELLATION)
+#: Repeatable: they know a request by its reference, and receive it once. The decision comes later.
+CONTRACT_ATTESTATION: Final = Operation(
+    name=ATTESTATION,
+    destination="foreign-affairs",
+    repeatable=True,
+    needs=frozenset(
+        {
+            "contract_id",
+            "version",
+            "licensee_id",
+            "agent_id",
+            "agent_name",
+            "country",
+            "mission_id",
+            "valid_from",
+            "valid_until",
+        }
+    ),
+    call=Exchange("AttestAgentContract", convert.attestation_request, convert.attestation_reply),
+)
+
+OPERATIONS: Final = (VISA_ISSUANCE, VISA_CANCELLATION, CONTRACT_ATTESTATION)

@@ -3,11 +3,15 @@
 The last two characters of the passport number decide what `IssueVisa` does: `93` issues and drops the
 connection, `96` issues at once and answers after three seconds, `97` has no capacity once, `98` fails with a
 technical fault once and issues nothing, `99` issues and never answers. Anything else is issued.
+
+An agent's contract is received, and waits for whoever plays the mission: `GET /_attestations` lists what was
+received. A contract id that ends in `-R1` is rejected at once. Contracts are forgotten with the process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -54,7 +58,14 @@ class ForeignAffairsSimulator:
         self._register = VisaRegister(seed=seed, journal=journal)
         self._entered: set[str] = set()
         self._calls: Counter[str] = Counter()
-        self._handlers = {"IssueVisa": self._issue, "GetVisaStatus": self._status, "CancelVisa": self._cancel}
+        #: By our reference.
+        self._attestations: dict[str, Values] = {}
+        self._handlers = {
+            "IssueVisa": self._issue,
+            "GetVisaStatus": self._status,
+            "CancelVisa": self._cancel,
+            "AttestAgentContract": self._attest,
+        }
 
     def open(self) -> None:
         """Read the journal back."""
@@ -67,11 +78,24 @@ class ForeignAffairsSimulator:
     def routes(self, base_url: str) -> list[web.RouteDef]:
         """Its HTTP routes. Reads the contract: for start-up."""
         contract = load_contract(VISAS)
-        return routes(self.path, contract, SoapServer(contract, self._clock), self._answer, base_url)
+        served = routes(self.path, contract, SoapServer(contract, self._clock), self._answer, base_url)
+        return [
+            *served,
+            web.get("/_attestations", self._list_attestations),
+            web.get("/_visas", self._list_visas),
+        ]
+
+    async def _list_visas(self, _request: web.Request) -> web.Response:
+        """Every visa by its number: for whoever plays the border, and for proofs."""
+        return web.json_response(self._register.visas())
 
     def evidence(self) -> dict[str, Any]:
         """What was issued, under how many references, which twice; calls so far, by operation."""
         return {**self._register.evidence(), "calls": dict(self._calls)}
+
+    def attestations(self) -> list[Values]:
+        """The contracts received for attestation, each once: `contract_id`, `version`, `reference`."""
+        return list(self._attestations.values())
 
     def enter(self, visa_number: str) -> None:
         """The pilgrim has entered the Kingdom: the visa can't be cancelled any more."""
@@ -139,6 +163,22 @@ class ForeignAffairsSimulator:
         if not self._register.is_cancelled(visa):
             self._register.cancel(visa)
         return {"result": {"request_reference": reference, "cancelled": number}}
+
+    async def _attest(self, values: Values) -> Values:
+        ours, contract = values["request_reference"], values["contract_id"]
+        if contract.endswith("-R1"):
+            return _business_error("REJECTED_BY_MISSION", "The mission does not accept it", "رفضته الممثلية")
+        # Made from our reference: a repetition gets the same one, even after a restart.
+        case = f"ATT-{hashlib.sha256(ours.encode()).hexdigest()[:16]}"
+        self._attestations[ours] = {
+            "contract_id": contract,
+            "version": values["contract_version"],
+            "reference": case,
+        }
+        return {"result": {"request_reference": ours, "status": "RECEIVED", "reference": case}}
+
+    async def _list_attestations(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.attestations())
 
 
 def _visa_reply(visa: IssuedVisa) -> Values:

@@ -100,6 +100,14 @@ class VisaRegister:
             "issued_twice": list(self._twice),
         }
 
+    def visas(self) -> dict[str, dict[str, Any]]:
+        """Every visa by its number: for whom it was issued, and whether it was cancelled."""
+        return {
+            visa.number: {"person": visa.person, "live": visa.number not in self._cancelled}
+            for visas in self._by_reference.values()
+            for visa in visas
+        }
+
     def _record(self, entry: dict[str, Any]) -> None:
         if self._journal is not None:
             if self._file is None:

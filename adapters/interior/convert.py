@@ -1,7 +1,8 @@
-"""Interior's messages from and to the canonical application. Pure.
+"""Interior's messages from and to the canonical bodies. Pure.
 
-`contracts.md`, kinds `interior.security_clearance` and `interior.passport_verification`. A reply that comes
-here is valid by its schema: a status that it does not know never arrives.
+Of a visa application: `interior.security_clearance` and `interior.passport_verification`. Of a licensee's
+activation check: the two holds. Of an overstay notice: `interior.overstay_report`. A reply that comes here is
+valid by its schema: a status that it does not know never arrives.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from typing import Any, Final
 from gateway.errors import Uncertain
 from gateway.message import Answered, CallContext, Contested, Declined, Deferred, Projection, Verdict
 
+#: Business codes that decide nothing: a person looks at them.
+_CONTESTED: Final = frozenset(
+    {"PERSON_AMBIGUOUS", "INVALID_INPUT", "LICENSEE_UNKNOWN", "VISA_UNKNOWN", "ALREADY_DEPARTED"}
+)
 #: The center never learns the reason of a refused clearance.
-_CONTESTED: Final = frozenset({"PERSON_AMBIGUOUS", "INVALID_INPUT"})
 _REFUSED: Final = "refused"
 _NOT_ACCEPTED: Final = "passport_not_accepted"
 
@@ -63,14 +67,6 @@ def _clearance_error(code: str) -> Verdict:
     return Contested(_known(code))
 
 
-def _known(code: str) -> str:
-    """A code of theirs that we know, or that it is none: it goes into clear columns and metric labels.
-
-    Neither says anything of the person, so a person decides.
-    """
-    return code if code in _CONTESTED else "partner_code_unknown"
-
-
 def verification_request(document: Projection, context: CallContext) -> dict[str, Any]:
     """Values of `VerifyPassport`."""
     return {
@@ -97,3 +93,51 @@ def verification_reply(values: Mapping[str, Any], _: CallContext) -> Verdict:
             return Declined(status, _NOT_ACCEPTED)
         case _:
             raise Uncertain("status_unknown")
+
+
+def hold_request(check: Projection, context: CallContext) -> dict[str, Any]:
+    """Values of `CheckLicenseeHold`, the same for both."""
+    return {
+        "request_reference": context.request_reference,
+        "licence_number": check["licensee_id"],
+        "season": check["season"],
+    }
+
+
+def hold_reply(values: Mapping[str, Any], _: CallContext) -> Verdict:
+    """What `CheckLicenseeHoldResponse` means. A BLOCK is an answer: it does not end the check."""
+    if "service_error" in values:
+        return Contested(_known(values["service_error"]["code"]))
+    hold = values["result"]
+    if hold["standing"] not in ("CLEAR", "BLOCK"):
+        raise Uncertain("status_unknown")
+    code = {"code": hold["code"]} if "code" in hold else {}
+    return Answered({"standing": hold["standing"], "valid_until": hold["valid_until"].isoformat(), **code})
+
+
+def overstay_request(notice: Projection, context: CallContext) -> dict[str, Any]:
+    """Values of `ReportOverstay`. They know the person by the visa: nothing else goes along."""
+    return {
+        "request_reference": context.request_reference,
+        "visa_number": notice["visa_number"],
+        "due_date": notice["due_date"],
+        "level": notice["level"],
+    }
+
+
+def overstay_reply(values: Mapping[str, Any], _: CallContext) -> Verdict:
+    """What `ReportOverstayResponse` means."""
+    if "service_error" in values:
+        return Contested(_known(values["service_error"]["code"]))
+    receipt = values["result"]
+    if receipt["status"] != "ACKNOWLEDGED":
+        raise Uncertain("status_unknown")
+    return Answered({"status": receipt["status"], "reference": receipt["reference"]})
+
+
+def _known(code: str) -> str:
+    """A code of theirs that we know, or that it is none: it goes into clear columns and metric labels.
+
+    Neither says anything of the person, so a person decides.
+    """
+    return code if code in _CONTESTED else "partner_code_unknown"

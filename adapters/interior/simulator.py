@@ -2,7 +2,11 @@
 
 The last two characters of the passport number decide: `90` HIT, `91` PENDING twice and then CLEAR, `95` HTML
 with 502 once and then CLEAR; `92` LOST, `94` 503 twice and then VALID. Anything else is CLEAR and VALID.
-What they remember (how often) is lost with the process; it changes no answer for good.
+
+The end of a licence number decides about holds: `-H1` BLOCK at the Center, `-H2` BLOCK at Passports. Anything
+else is CLEAR. Every overstay is acknowledged, once for each reference.
+
+What they remember (how often, what was reported) is lost with the process; it changes no answer for good.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any, Final
 
 from aiohttp import web
@@ -23,6 +28,7 @@ from gateway.soap.server import Call, SoapServer
 
 _PENDING_TIMES: Final = 2
 _UNAVAILABLE_TIMES: Final = 2
+_HOLD_STANDS: Final = timedelta(days=90)
 _HTML: Final = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -51,8 +57,12 @@ class NicSimulator:
     async def _answer(self, call: Call) -> Mapping[str, Any]:
         self._calls[call.action.name] += 1
         await asyncio.sleep(self._latency_s)
-        if call.action.name == "InquireClearance":
-            return self._again(call.values["reference"])
+        match call.action.name:
+            case "InquireClearance":
+                return self._again(call.values["reference"])
+            case "CheckLicenseeHold":
+                blocked = call.values["licence_number"].endswith("-H1")
+                return _hold("SECURITY_HOLD" if blocked else None, self._clock.today())
         person = call.values["person"]
         return self._first(f"{person['issuing_state']}{person['passport_number']}")
 
@@ -85,6 +95,8 @@ class PassportsSimulator:
         self._latency_s = latency_s
         self._calls: Counter[str] = Counter()
         self._unavailable: Counter[str] = Counter()
+        #: The department's name for each report, by ours.
+        self._overstays: dict[str, str] = {}
 
     def routes(self, base_url: str) -> list[web.RouteDef]:
         """Its HTTP routes. Reads the contract: for start-up."""
@@ -92,18 +104,36 @@ class PassportsSimulator:
         return routes(self.path, contract, SoapServer(contract, self._clock), self._answer, base_url)
 
     def evidence(self) -> dict[str, Any]:
-        """Calls so far, by operation."""
-        return {"calls": dict(self._calls)}
+        """Calls so far, by operation, and how many overstays were reported."""
+        return {"calls": dict(self._calls), "overstays_reported": len(self._overstays)}
 
     async def _answer(self, call: Call) -> Mapping[str, Any]:
         self._calls[call.action.name] += 1
         await asyncio.sleep(self._latency_s)
-        document = call.values["issuing_state"] + call.values["passport_number"]
+        match call.action.name:
+            case "CheckLicenseeHold":
+                blocked = call.values["licence_number"].endswith("-H2")
+                return _hold("STAFF_HOLD" if blocked else None, self._clock.today())
+            case "ReportOverstay":
+                return self._overstay(call.values["request_reference"])
+            case _:
+                return self._verify(call.values["issuing_state"] + call.values["passport_number"])
+
+    def _verify(self, document: str) -> Mapping[str, Any]:
         if document.endswith("94") and self._unavailable[document] < _UNAVAILABLE_TIMES:
             self._unavailable[document] += 1
             raise Instead(web.Response(status=503))
         return {"result": {"status": "LOST" if document.endswith("92") else "VALID"}}
 
+    def _overstay(self, reference: str) -> Mapping[str, Any]:
+        case = self._overstays.setdefault(reference, f"OVS-{len(self._overstays) + 1:06}")
+        return {"result": {"status": "ACKNOWLEDGED", "reference": case}}
+
 
 def _clearance(status: str, reference: str) -> Mapping[str, Any]:
     return {"result": {"status": status, "reference": reference}}
+
+
+def _hold(code: str | None, today: date) -> Mapping[str, Any]:
+    standing = {"standing": "CLEAR"} if code is None else {"standing": "BLOCK", "code": code}
+    return {"result": {**standing, "valid_until": today + _HOLD_STANDS}}

@@ -12,6 +12,7 @@ from gateway.settings.document import Fault, Loc
 from gateway.settings.draft import Draft
 from gateway.settings.keys import key_file_fault, pair_fault
 from gateway.settings.validation import suggestion
+from gateway.settings.webhook_secrets import read_secrets
 
 #: (collection of reference.yaml, key of an entry that names licensees)
 _NAMES_LICENSEES: Final = (
@@ -92,6 +93,17 @@ def party_keys(draft: Draft) -> Iterator[Fault]:
                 yield draft.fault("parties", ("parties", n, "keys", m, "file"), text)
 
 
+def webhook_secrets(draft: Draft) -> Iterator[Fault]:
+    """A webhook's secret file that is missing, readable by others, or holds no secret."""
+    for n, party in enumerate(draft.parties):
+        if party.webhook is None or party.webhook.secret_file is None:
+            continue
+        try:
+            read_secrets(draft.directory / party.webhook.secret_file)
+        except ValueError as error:
+            yield draft.fault("parties", ("parties", n, "webhook", "secret_file"), str(error))
+
+
 def tls_keys(draft: Draft) -> Iterator[Fault]:
     """A private key that is readable by others or not its certificate's."""
     for file, loc, certificate, key in _tls_pairs(draft):
@@ -121,6 +133,7 @@ CHECKS: tuple[Check, ...] = (
     licensees_exist,
     no_password_in_files,
     party_keys,
+    webhook_secrets,
     tls_keys,
 )
 

@@ -24,6 +24,7 @@ from gateway.settings.model import (
     Routes,
     Settings,
 )
+from gateway.settings.operations import Classes
 from gateway.settings.validation import suggestion, validate
 
 M = TypeVar("M", bound=BaseModel)
@@ -66,11 +67,11 @@ def lint(
     path: Path | None,
     env: Mapping[str, str],
     operations: Mapping[str, Operation],
-    classes: Mapping[str, str] | None = None,
+    classes: Classes | None = None,
 ) -> list[str]:
     """Every fault, those against the catalogue of operations included, as `file:line:column: message`.
 
-    `classes` gives the confidentiality class of each field; the visa application's unless given.
+    `classes` gives the class of each field of each kind of message; our schemas' unless given.
     """
     draft, faults = _read_all(path, env)
     faults += checks.faults(draft)
@@ -79,7 +80,7 @@ def lint(
 
 
 def check_operations(
-    settings: Settings, operations: Mapping[str, Operation], classes: Mapping[str, str] | None = None
+    settings: Settings, operations: Mapping[str, Operation], classes: Classes | None = None
 ) -> None:
     """Raise `errors.Misconfigured` unless the settings fit the catalogue: called once, at the start."""
     if faults := operation_checks.faults(of_settings(settings), operations, classes):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -17,6 +18,7 @@ from gateway.settings.document import Document
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 LongSeconds = Annotated[float, Field(gt=0, le=90 * 86_400, allow_inf_nan=False)]
+Days = Annotated[int, Field(ge=1, le=3_650)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 #: An id that may become a metric label and part of a path.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -136,6 +138,24 @@ class PartyKey(Part):
     algorithm: Literal["EdDSA", "ES256"]
 
 
+class Webhook(Part):
+    """Where a service center wants to be told at once that there is something to fetch."""
+
+    #: https. http only together with `allow_private`, for demonstrations.
+    url: Url
+    #: One secret a line (`whsec_…`), two while it is being changed; mode 0600. With `demo_key` it is made
+    #: in the data directory unless given.
+    secret_file: FileName | None = None
+    #: Calls into private networks are refused unless this is set.
+    allow_private: bool = False
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        if not self.allow_private and not self.url.startswith("https://"):
+            raise ValueError("url is not https")
+        return self
+
+
 class Party(Part):
     """Anything that sends or receives."""
 
@@ -147,6 +167,18 @@ class Party(Part):
     keys: tuple[PartyKey, ...] = ()
     #: A key pair is made in the data directory at the first start. For demonstrations only.
     demo_key: bool = False
+    #: None: it asks for its notifications itself.
+    webhook: Webhook | None = None
+
+    @model_validator(mode="after")
+    def _center_with_secret(self) -> Self:
+        if self.webhook is None:
+            return self
+        if self.kind != "service_center":
+            raise ValueError("only a service center can have a webhook")
+        if self.webhook.secret_file is None and not self.demo_key:
+            raise ValueError("webhook: secret_file is missing")
+        return self
 
     @model_validator(mode="after")
     def _keys_or_demo(self) -> Self:
@@ -288,6 +320,9 @@ class ConfidentialityPolicy(Part):
     grants: Mapping[Name, Mapping[Name, Grant]]
     #: By kind of receiver: the fields of a result that it is shown.
     results: Mapping[Name, tuple[FieldPath, ...]]
+    #: By party or kind of party, then by kind of event: what of it that receiver is told. A department
+    #: receives the events that are granted to it, and no others.
+    events: Mapping[Name, Mapping[Name, Grant]] = {}
 
 
 # --- controls.yaml --------------------------------------------------------------------------------
@@ -315,6 +350,18 @@ class RequestWindow(Part):
         return self
 
 
+class OverstayLimits(Part):
+    """How many pilgrims of a licensee or an agent may stay too long before the gate closes for them."""
+
+    #: Overstays over arrivals, in the season; None: no such limit.
+    max_ratio: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    max_count: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
+    #: A ratio says nothing of fewer arrivals than this.
+    minimum_arrivals: Annotated[int, Field(gt=0, le=10_000_000)] = 1
+    #: Days after `stay_until` before a stay counts as too long.
+    grace_days: Annotated[int, Field(ge=0, le=90)] = 0
+
+
 class Controls(Part):
     """`controls.yaml`: the initial control set, until the authorities publish another."""
 
@@ -327,8 +374,19 @@ class Controls(Part):
     request_windows: tuple[RequestWindow, ...] = ()
     #: Months that no part of an operational plan covers.
     unplanned_months: Literal["closed", "open", "quota"] = "closed"
+    #: None: no limits.
+    overstay: OverstayLimits | None = None
+    #: Days after the due day on which a first, second … notice of an overstay is given.
+    overstay_levels_days: Annotated[tuple[Days, ...], Field(min_length=1, max_length=20)] = (1, 7, 30)
     #: Passports of the specimen issuer UTO (ICAO 9303), for tests only.
     specimen_issuers_allowed: bool = False
+
+    @model_validator(mode="after")
+    def _levels_rise(self) -> Self:
+        levels = self.overstay_levels_days
+        if any(later <= earlier for earlier, later in pairwise(levels)):
+            raise ValueError("overstay_levels_days must rise")
+        return self
 
 
 # --- reference.yaml -------------------------------------------------------------------------------
@@ -387,6 +445,14 @@ class Group(Part):
     licensee: Name
 
 
+class Plan(Part):
+    """An approved operational plan, both parts of it, for the season at hand and the next."""
+
+    licensee: Name
+    country: Country
+    pilgrims_a_month: Annotated[int, Field(gt=0, le=10_000_000)]
+
+
 class Reference(Part):
     """`reference.yaml`: who is known at the first start."""
 
@@ -397,6 +463,7 @@ class Reference(Part):
     missions: tuple[Mission, ...]
     packages: tuple[Package, ...]
     groups: tuple[Group, ...]
+    plans: tuple[Plan, ...] = ()
 
 
 # --- all of them ----------------------------------------------------------------------------------

@@ -12,6 +12,9 @@ from gateway.settings.model import Grant
 from gateway.settings.validation import suggestion
 from schemas.confidentiality import Confidentiality
 
+#: By kind of message, then by dotted path.
+Classes = Mapping[str, Mapping[str, str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -19,8 +22,23 @@ class Subject:
 
     draft: Draft
     operations: Mapping[str, Operation]
-    #: The class of every field that a message can have, by dotted path.
-    classes: Mapping[str, str]
+    #: By kind of message: the class of every field that such a message can have, by dotted path.
+    classes: Classes
+
+    def fields_of(self, operation: str) -> Mapping[str, Confidentiality]:
+        """The fields of the kinds that are routed through an operation, each under its highest class.
+
+        Where no route names it, it may be meant for any kind: a mistake in a route is told there, once.
+        """
+        routed = [str(loc[1]) for loc, name in self.routed() if name == operation]
+        routed = [kind for kind in routed if kind in self.classes]
+        decisive = max if routed else min
+        fields: dict[str, Confidentiality] = {}
+        for kind in routed or self.classes:
+            for path, name in self.classes[kind].items():
+                found = Confidentiality(name)
+                fields[path] = decisive(found, fields.get(path, found), key=lambda one: one.rank)
+        return fields
 
     def routed(self) -> Iterator[tuple[Loc, str]]:
         """Each place in routes.yaml that names an operation, and the name."""
@@ -36,6 +54,14 @@ class Subject:
         for destination, by_operation in grants.items():
             for operation, grant in by_operation.items():
                 yield ("grants", destination, operation), destination, operation, grant
+
+
+def routes_name_kinds(subject: Subject) -> Iterator[Fault]:
+    """An itinerary of a kind of message that there is not."""
+    for kind in subject.draft.routes.itineraries if subject.draft.routes else ():
+        if kind not in subject.classes:
+            text = f"unknown kind of message {kind!r}{suggestion(kind, subject.classes)}"
+            yield subject.draft.key_fault("routes", ("itineraries", kind), text)
 
 
 def routes_name_operations(subject: Subject) -> Iterator[Fault]:
@@ -120,22 +146,24 @@ def routed_operations_have_grants(subject: Subject) -> Iterator[Fault]:
 
 
 def granted_fields_exist(subject: Subject) -> Iterator[Fault]:
-    """A granted field that no message has."""
-    for loc, _, _, grant in subject.granted():
+    """A granted field that no message of that operation has."""
+    for loc, _, operation, grant in subject.granted():
+        fields = subject.fields_of(operation)
         for n, path in enumerate(grant.fields):
-            if path not in subject.classes:
-                text = f"unknown field {path!r}{suggestion(path, subject.classes)}"
+            if path not in fields:
+                text = f"unknown field {path!r}{suggestion(path, fields)}"
                 yield subject.draft.fault("confidentiality", (*loc, "fields", n), text)
 
 
 def clearances_suffice(subject: Subject) -> Iterator[Fault]:
     """A field granted to a destination that is not cleared for its class."""
-    for loc, name, _, grant in subject.granted():
+    for loc, name, operation, grant in subject.granted():
         destination = subject.draft.destinations.get(name)
         if destination is None:
             continue
+        fields = subject.fields_of(operation)
         for n, path in enumerate(grant.fields):
-            field_class = Confidentiality(subject.classes.get(path, Confidentiality.PUBLIC))
+            field_class = fields.get(path, Confidentiality.PUBLIC)
             if not Confidentiality(destination.clearance).permits(field_class):
                 text = f"field {path!r} is {field_class}, {name!r} is cleared for {destination.clearance}"
                 yield subject.draft.fault("confidentiality", (*loc, "fields", n), text)
@@ -143,6 +171,7 @@ def clearances_suffice(subject: Subject) -> Iterator[Fault]:
 
 Check = Callable[[Subject], Iterator[Fault]]
 CHECKS: tuple[Check, ...] = (
+    routes_name_kinds,
     routes_name_operations,
     routes_reach_destinations,
     stages_fit_the_lease,
@@ -155,16 +184,17 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def faults(
-    draft: Draft, operations: Mapping[str, Operation], classes: Mapping[str, str] | None = None
-) -> list[Fault]:
-    """All faults against the catalogue. `classes` are the visa application's unless given."""
-    subject = Subject(draft, operations, _application_classes() if classes is None else classes)
+def faults(draft: Draft, operations: Mapping[str, Operation], classes: Classes | None = None) -> list[Fault]:
+    """All faults against the catalogue. `classes` are those of our schemas unless given."""
+    subject = Subject(draft, operations, _classes() if classes is None else classes)
     return [fault for check in CHECKS for fault in check(subject)]
 
 
-def _application_classes() -> Mapping[str, str]:
-    # Late: a schema as large as the application's is not needed to read settings.
-    from schemas.application import field_classes
+def _classes() -> Classes:
+    # Late: all the schemas are not needed to read settings.
+    from schemas.application import field_classes as application_classes
+    from schemas.kinds import KINDS, field_classes
 
-    return field_classes()
+    # A cancellation names its application, and has no fields of its own.
+    of_visas = {"visa.application": application_classes(), "visa.cancellation": {}}
+    return {**of_visas, **{kind: field_classes(kind) for kind in KINDS}}

@@ -112,12 +112,15 @@ def _elements(parent: Element) -> tuple[Element, ...]:
 
 
 def write_fault(dialect: Dialect, code: str, text: str, detail_code: str | None) -> str:
-    """A fault as XML text. `detail_code` is the service's own code, more specific than SOAP's few."""
+    """A fault as XML text. `detail_code` is the service's own code, more specific than SOAP's few.
+
+    It stands in the detail in both versions: many clients show no subcode.
+    """
+    detail = f'<code xmlns="{TYPES}">{escape(detail_code)}</code>' if detail_code else ""
     if dialect is SOAP_11:
-        detail = f'<detail><code xmlns="{TYPES}">{escape(detail_code)}</code></detail>' if detail_code else ""
         return (
-            f"<s:Fault><faultcode>s:{code}</faultcode>"
-            f"<faultstring>{escape(text)}</faultstring>{detail}</s:Fault>"
+            f"<s:Fault><faultcode>s:{code}</faultcode><faultstring>{escape(text)}</faultstring>"
+            f"{f'<detail>{detail}</detail>' if detail else ''}</s:Fault>"
         )
     subcode = (
         f'<s:Subcode><s:Value xmlns:t="{TYPES}">t:{escape(detail_code)}</s:Value></s:Subcode>'
@@ -126,7 +129,8 @@ def write_fault(dialect: Dialect, code: str, text: str, detail_code: str | None)
     )
     return (
         f"<s:Fault><s:Code><s:Value>s:{code}</s:Value>{subcode}</s:Code>"
-        f'<s:Reason><s:Text xml:lang="en">{escape(text)}</s:Text></s:Reason></s:Fault>'
+        f'<s:Reason><s:Text xml:lang="en">{escape(text)}</s:Text></s:Reason>'
+        f"{f'<s:Detail>{detail}</s:Detail>' if detail else ''}</s:Fault>"
     )
 
 

@@ -74,7 +74,7 @@ def request_header(
         "sender": GATEWAY,
         "receiver": service.party,
         "sent_at": _written(now),
-        "on_behalf_of": {"licensee": context.batch.licensee, "agent": context.batch.agent},
+        "on_behalf_of": {"licensee": context.batch.licensee, "agent": context.batch.agent or None},
         "season": context.batch.season,
         "classification": service.classification,
     }

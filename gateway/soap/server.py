@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gateway.errors import Refused
@@ -11,6 +11,7 @@ from gateway.ports import Clock
 from gateway.soap.contract import Action, Contract
 from gateway.soap.envelope import (
     DIALECTS,
+    HEADER_TAG,
     Dialect,
     Envelope,
     dialect_of,
@@ -19,7 +20,7 @@ from gateway.soap.envelope import (
     write_fault,
 )
 from gateway.soap.header import reply_header
-from gateway.xml import Limits, parse
+from gateway.xml import Element, Limits, parse
 
 #: What a request may cost.
 LIMITS: Final = Limits(max_bytes=262_144, max_elements=2_000)
@@ -31,7 +32,7 @@ class Call:
 
     action: Action
     dialect: Dialect
-    #: Values of its `MessageHeader`.
+    #: Values of its `MessageHeader`; empty when it has none.
     header: Mapping[str, Any]
     values: Mapping[str, Any]
 
@@ -63,10 +64,21 @@ class SoapFault(Exception):
 class SoapServer:
     """One service. Pure but for ids and the clock."""
 
-    def __init__(self, contract: Contract, clock: Clock, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        clock: Clock,
+        limits: Limits = LIMITS,
+        *,
+        understood: Collection[str] = (),
+        header_required: bool = True,
+    ) -> None:
+        """`understood`: tags of further header blocks that somebody looks at between `open` and `read`."""
         self._contract = contract
         self._clock = clock
         self._limits = limits
+        self._understood = frozenset(understood)
+        self._header_required = header_required
 
     def receive(self, content_type: str, body: bytes) -> Call:
         """The call in a request. `SOAPAction` is a hint and not looked at.
@@ -74,16 +86,23 @@ class SoapServer:
         Raises `SoapFault`, to be answered with `fault`.
         """
         try:
-            return self._call(self._open(content_type, body))
+            return self.read(self.open(content_type, body))
         except Refused as error:
             raise SoapFault("the message was not accepted", code=error.code.upper()) from error
 
     def answer(self, call: Call, values: Mapping[str, Any]) -> SoapAnswer:
-        """The reply to a call. Raises `Refused` when the values don't fit the contract's types."""
-        contract = self._contract
-        header = reply_header(call.header, contract.service.party, self._clock.now())
-        body = call.dialect.wrap(contract.header.write(header), call.action.reply.write(values))
+        """The reply to a call, with a header when the call had one.
+
+        Raises `Refused` when the values don't fit the contract's types.
+        """
+        body = call.dialect.wrap(self._reply_header(call), call.action.reply.write(values))
         return SoapAnswer(200, _content_type(call.dialect), body)
+
+    def _reply_header(self, call: Call) -> str:
+        if not call.header:
+            return ""
+        contract = self._contract
+        return contract.header.write(reply_header(call.header, contract.service.party, self._clock.now()))
 
     def fault(self, fault: SoapFault, content_type: str) -> SoapAnswer:
         """The answer to a request of that content type that could not be taken."""
@@ -94,7 +113,8 @@ class SoapServer:
         status = 400 if code == dialect.sender and dialect.version == "1.2" else 500
         return SoapAnswer(status, _content_type(dialect), body)
 
-    def _open(self, content_type: str, body: bytes) -> Envelope:
+    def open(self, content_type: str, body: bytes) -> Envelope:
+        """The envelope, in the version that the content type announces. Raises `Refused`, `SoapFault`."""
         announced = _announced(content_type)
         if announced is None:
             raise Refused("unsupported_media_type")
@@ -103,25 +123,35 @@ class SoapServer:
         if dialect is not None and (dialect is not announced or dialect not in self._contract.dialects):
             raise SoapFault("SOAP version", code="SOAP_VERSION", soap_code="VersionMismatch")
         envelope = open_envelope(root)
-        if envelope.not_understood():
-            raise SoapFault("a header block is not understood", soap_code="MustUnderstand")
+        others = tuple(block for block in envelope.headers if block.tag not in self._understood)
+        if replace(envelope, headers=others).not_understood():
+            raise SoapFault(
+                "a header block is not understood", code="HEADER_NOT_UNDERSTOOD", soap_code="MustUnderstand"
+            )
         return envelope
 
-    def _call(self, envelope: Envelope) -> Call:
-        header = envelope.message_header
-        if header is None:
-            raise Refused("header_missing")
+    def read(self, envelope: Envelope) -> Call:
+        """The call in an envelope, valid by the contract. Raises `Refused`."""
+        header = self._header(envelope)
         action = self._contract.by_request_tag.get(str(envelope.content.tag))
         if action is None:
             raise Refused("operation_unknown")
-        self._contract.check(header)
+        if header is not None:
+            self._contract.check(header)
         self._contract.check(envelope.content)
         return Call(
             action=action,
             dialect=envelope.dialect,
-            header=self._contract.header.read(header),
+            header=self._contract.header.read(header) if header is not None else {},
             values=action.request.read(envelope.content),
         )
+
+    def _header(self, envelope: Envelope) -> Element | None:
+        if sum(block.tag == HEADER_TAG for block in envelope.headers) > 1:
+            raise Refused("header_repeated")
+        if envelope.message_header is None and self._header_required:
+            raise Refused("header_missing")
+        return envelope.message_header
 
 
 def _announced(content_type: str) -> Dialect | None:

@@ -74,7 +74,10 @@ groups:
 """,
 }
 
-CLASSES: Final = {"passport.number": "restricted", "birth_date": "restricted", "photo": "secret"}
+CLASSES: Final = {
+    "visa.application": {"passport.number": "restricted", "birth_date": "restricted", "photo": "secret"},
+    "other.kind": {"passport.number": "secret", "other_id": "public"},
+}
 
 
 def _never(*_: object) -> object:

@@ -67,6 +67,13 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, str], str, Catalogue]] = [
         {},
     ),
     (
+        "routes_name_kinds",
+        {"routes": ("visa.application:", "visa.aplication:")},
+        ("routes", "visa.aplication"),
+        "unknown kind of message 'visa.aplication' (did you mean 'visa.application'?)",
+        {},
+    ),
+    (
         "routes_name_operations",
         {"routes": ("interior.issue", "interior.isue")},
         ("routes", "interior.isue"),
@@ -179,6 +186,31 @@ def test_a_list_for_another_partners_operation_is_a_fault(tmp_path: Path) -> Non
     assert lint(main, {}, catalogue, CLASSES) == [
         f"{place(main, 'confidentiality', 'far.away')}: operation 'far.away' goes to 'moon', not to 'nic'"
     ]
+
+
+def test_a_field_of_another_kind_of_message_is_unknown_to_an_operation(tmp_path: Path) -> None:
+    """`other_id` is a field, but no message that goes through this operation has it."""
+    lists = ("- passport.number", "- passport.number\n        - other_id")
+    main = write(tmp_path, confidentiality=lists)
+    assert lint(main, {}, OPERATIONS, CLASSES) == [
+        f"{place(main, 'confidentiality', 'other_id')}: unknown field 'other_id'"
+    ]
+
+
+def test_a_field_has_the_highest_class_of_the_kinds_that_go_through_an_operation(tmp_path: Path) -> None:
+    both = FILES["routes"] + "  other.kind:\n    stages:\n      - [interior.issue]\n"
+    main = write(tmp_path, routes=both)
+    assert lint(main, {}, OPERATIONS, CLASSES) == [
+        f"{place(main, 'confidentiality', 'passport.number]')}: "
+        "field 'passport.number' is secret, 'nic' is cleared for restricted"
+    ]
+
+
+def test_an_operation_that_no_route_names_may_be_granted_any_messages_fields(tmp_path: Path) -> None:
+    catalogue = OPERATIONS | {"far.away": operation("far.away", needs=frozenset({"other_id"}))}
+    lists = "    far.away: {purpose: None, fields: [other_id, birth_date]}\nresults:"
+    main = write(tmp_path, confidentiality=("results:", lists))
+    assert lint(main, {}, catalogue, CLASSES) == []
 
 
 def test_the_longest_operation_of_any_stage_decides_the_lease(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings, check_operations, demo_profile, load
-from schemas.application import field_classes
+from schemas.application import field_classes as application_classes
+from schemas.kinds import field_classes
 
+OF_VISAS = {"visa.application": application_classes(), "visa.cancellation": {}}
 MAIN = Path(__file__).parents[2] / "config" / "gateway.yaml"
 
 
@@ -28,6 +30,10 @@ def test_the_listeners_and_partners_are_those_of_the_demonstration(shipped: Sett
         "nic": "http://127.0.0.1:8090/nic",
         "passports": "http://127.0.0.1:8090/passports",
         "foreign-affairs": "http://127.0.0.1:8090/foreign-affairs",
+        "gosi": "http://127.0.0.1:8090/gosi",
+        "dues": "http://127.0.0.1:8090/dues",
+        "iata": "http://127.0.0.1:8090/iata",
+        "banks": "http://127.0.0.1:8090/banks",
     }
 
 
@@ -35,6 +41,7 @@ def test_the_demo_parties_are_there(shipped: Settings) -> None:
     centers = [party.id for party in shipped.parties if party.kind == "service_center"]
     assert centers == [f"sc-0{n}" for n in range(1, 6)]
     others = {"licensing", "pilgrim-services", "committee", "nic", "passports", "foreign-affairs"}
+    others |= {"gosi", "dues", "iata", "banks"}
     assert {party.id for party in shipped.parties} == others | set(centers)
     assert shipped.party("sc-03") is not None
     assert shipped.party("sc-99") is None
@@ -63,10 +70,33 @@ def test_some_licensees_may_not_send(shipped: Settings) -> None:
 
 
 def test_every_granted_field_exists_and_none_is_secret(shipped: Settings) -> None:
-    classes = field_classes()
-    for operations in shipped.confidentiality.grants.values():
-        for grant in operations.values():
-            assert {str(classes[path]) for path in grant.fields} <= {"public", "restricted"}
+    granted = {
+        name: grant for lists in shipped.confidentiality.grants.values() for name, grant in lists.items()
+    }
+    for kind, route in shipped.routes.itineraries.items():
+        classes = OF_VISAS[kind] if kind in OF_VISAS else field_classes(kind)
+        for operation in (name for stage in route.stages for name in stage):
+            found = {str(classes[path]) for path in granted[operation].fields}
+            assert found <= {"public", "restricted"}
+
+
+def test_the_itineraries_are_those_of_the_kinds_that_partners_are_asked_about(shipped: Settings) -> None:
+    itineraries = {
+        kind: [set(stage) for stage in route.stages] for kind, route in shipped.routes.itineraries.items()
+    }
+    assert itineraries["licensee.activation_check"] == [
+        {
+            "interior.licensee_hold_nic",
+            "interior.licensee_hold_passports",
+            "registries.gosi_certificate",
+            "registries.dues",
+        }
+    ]
+    assert itineraries["agent_contract.submission"] == [
+        {"registries.iata_membership", "registries.bank_account", "registries.bank_guarantee"},
+        {"foreign_affairs.contract_attestation"},
+    ]
+    assert itineraries["overstay.notice"] == [{"interior.overstay_report"}]
 
 
 def test_every_key_of_every_file_is_explained_or_plain() -> None:
@@ -105,8 +135,9 @@ def test_the_demonstration_waits_briefly_and_changes_nothing_else(shipped: Setti
 def test_what_is_granted_is_exactly_what_the_converters_read(shipped: Settings) -> None:
     from adapters.foreign_affairs.operations import OPERATIONS as FOREIGN_AFFAIRS
     from adapters.interior.operations import OPERATIONS as INTERIOR
+    from adapters.registries.operations import OPERATIONS as REGISTRIES
 
-    operations = {operation.name: operation for operation in (*INTERIOR, *FOREIGN_AFFAIRS)}
+    operations = {operation.name: operation for operation in (*INTERIOR, *FOREIGN_AFFAIRS, *REGISTRIES)}
     check_operations(shipped, operations)
     for name, operation in operations.items():
         assert set(shipped.confidentiality.grants[operation.destination][name].fields) == operation.needs

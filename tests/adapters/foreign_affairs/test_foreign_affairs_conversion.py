@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from adapters.foreign_affairs import convert
-from adapters.foreign_affairs.operations import OPERATIONS, VISA_CANCELLATION, VISA_ISSUANCE
+from adapters.foreign_affairs.operations import (
+    CONTRACT_ATTESTATION,
+    OPERATIONS,
+    VISA_CANCELLATION,
+    VISA_ISSUANCE,
+)
 from adapters.foreign_affairs.services import SERVICES, VISAS
 from gateway.errors import Refused, Uncertain
 from gateway.message import (
@@ -32,6 +37,20 @@ ISSUE, STATUS = VISA_ISSUANCE.call, VISA_ISSUANCE.inquiry
 CANCEL, CANCELLED = VISA_CANCELLATION.call, VISA_CANCELLATION.inquiry
 assert STATUS is not None
 assert CANCELLED is not None
+ATTEST = CONTRACT_ATTESTATION.call
+
+CONTRACT_BODY = {
+    "contract_id": "CTR-5001",
+    "version": 2,
+    "licensee_id": "LIC-1001",
+    "agent_id": "AGT-2001",
+    "agent_name": "Nusantara & Sons وكالة نوسانتارا",
+    "country": "IDN",
+    "mission_id": "MSN-IDN-JKT",
+    "iata_number": "15301234",
+    "valid_from": "2026-06-17",
+    "valid_until": "2027-06-05",
+}
 
 ISSUING = context()
 CANCELLING = context(
@@ -60,6 +79,7 @@ LEAST = application(name_ar__given=None, name_ar__family=None, birth_country=Non
         ("issuance_request", ISSUE, application(), ISSUING),
         ("issuance_request_least", ISSUE, LEAST, ISSUING),
         ("status_request", STATUS, application(), ISSUING),
+        ("attestation_request", ATTEST, Projection(CONTRACT_BODY), ISSUING),
         ("cancellation_request", CANCEL, Projection({}), CANCELLING),
         ("cancellation_status_request", CANCELLED, Projection({}), CANCELLING),
     ],
@@ -89,6 +109,14 @@ def test_requests_are_written_as_in_the_golden_files(
         ("status_processing", STATUS, StillProcessing()),
         ("status_absent", STATUS, Absent()),
         ("status_not_answered", STATUS, StillProcessing()),
+        (
+            "attestation_received",
+            ATTEST,
+            Answered({"status": "RECEIVED", "reference": "ATT-2026-0093"}),
+        ),
+        ("attestation_rejected", ATTEST, Declined("REJECTED_BY_MISSION", "rejected_by_mission")),
+        ("attestation_mission_unknown", ATTEST, Contested("MISSION_UNKNOWN")),
+        ("attestation_other_error", ATTEST, Contested("partner_code_unknown")),
         ("cancellation_done", CANCEL, Answered({"visa_number": "6000000001"})),
         ("cancellation_cancel_after_entry", CANCEL, Declined("CANCEL_AFTER_ENTRY", "not_cancellable")),
         ("cancellation_invalid_input", CANCEL, Contested("INVALID_INPUT")),
@@ -113,6 +141,7 @@ def test_replies_mean_what_the_contract_says(name: str, exchange: Exchange, expe
         ("status_of_another", STATUS),
         ("status_of_another", CANCELLED),
         ("cancellation_of_another", CANCEL),
+        ("attestation_of_another", ATTEST),
     ],
 )
 def test_an_answer_about_another_request_decides_nothing(name: str, exchange: Exchange) -> None:
@@ -122,7 +151,7 @@ def test_an_answer_about_another_request_decides_nothing(name: str, exchange: Ex
 
 
 def test_every_golden_reply_is_used() -> None:
-    source = Path(__file__).read_text("utf-8")
+    source = "".join(file.read_text("utf-8") for file in Path(__file__).parent.glob("test_*.py"))
     assert [path.stem for path in GOLDEN.glob("*.xml") if f'"{path.stem}"' not in source] == []
 
 
@@ -131,10 +160,13 @@ def test_needs_are_exactly_what_is_read() -> None:
     assert paths_read(STATUS, {}, ISSUING) == set()
     assert paths_read(CANCEL, {}, CANCELLING) == VISA_CANCELLATION.needs == set()
     assert paths_read(CANCELLED, {}, CANCELLING) == set()
+    assert paths_read(ATTEST, CONTRACT_BODY, ISSUING) == CONTRACT_ATTESTATION.needs
 
 
 def test_what_must_not_be_repeated_can_be_asked_about() -> None:
-    assert [(one.repeatable, one.inquiry is not None) for one in OPERATIONS] == [(False, True)] * 2
+    must_not = [one for one in OPERATIONS if not one.repeatable]
+    assert must_not == [VISA_ISSUANCE, VISA_CANCELLATION]
+    assert all(one.inquiry is not None for one in must_not)
 
 
 def test_a_pilgrim_born_before_the_hijri_table_can_be_given_a_visa() -> None:
@@ -145,6 +177,17 @@ def test_a_pilgrim_born_before_the_hijri_table_can_be_given_a_visa() -> None:
 def test_a_journey_outside_the_hijri_table_is_a_conversion_fault() -> None:
     with pytest.raises(Refused, match="conversion_failed"):
         convert.issuance_request(application(travel__arrival_date="2099-01-01"), ISSUING)
+
+
+def test_a_contract_outside_the_hijri_table_is_a_conversion_fault() -> None:
+    with pytest.raises(Refused, match="conversion_failed"):
+        convert.attestation_request(Projection({**CONTRACT_BODY, "valid_until": "2099-01-01"}), ISSUING)
+
+
+def test_an_unknown_receipt_is_never_taken_for_a_good_one() -> None:
+    receipt = {"request_reference": ISSUING.request_reference, "status": "ATTESTED", "reference": "r"}
+    with pytest.raises(Uncertain):
+        ATTEST.reply({"result": receipt}, ISSUING)
 
 
 def test_every_service_has_its_contract_and_every_action_a_kind() -> None:

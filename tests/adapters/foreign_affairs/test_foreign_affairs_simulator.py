@@ -9,14 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from adapters.foreign_affairs import simulator as simulator_module
-from adapters.foreign_affairs.operations import VISA_CANCELLATION, VISA_ISSUANCE
+from adapters.foreign_affairs.operations import CONTRACT_ATTESTATION, VISA_CANCELLATION, VISA_ISSUANCE
 from adapters.foreign_affairs.services import VISAS
 from adapters.foreign_affairs.simulator import ForeignAffairsSimulator
 from adapters.foreign_affairs.visa_register import VisaRegister
 from gateway.clock import SystemClock
-from gateway.message import Absent, Answered, AttemptEnd, Contested, Declined, Deferred, Unknown
+from gateway.message import (
+    Absent,
+    Answered,
+    AttemptEnd,
+    Contested,
+    Declined,
+    Deferred,
+    Projection,
+    Unknown,
+)
 from gateway.soap import SoapPartner
 from tests.soap import partners
 
@@ -185,6 +195,50 @@ async def test_what_was_issued_survives_the_process(tmp_path: Path) -> None:
         fresh = await issue(through, "D1200", "r-4")
     async with ministry(journal=journal) as (_, through):
         assert await ask(through, "r-4") == fresh
+
+
+async def attest(through: SoapPartner, contract_id: str, version: int, reference: str) -> AttemptEnd:
+    contract = {
+        "contract_id": contract_id,
+        "version": version,
+        "licensee_id": "LIC-1001",
+        "agent_id": "AGT-2001",
+        "agent_name": "Nusantara Pilgrim Travel",
+        "country": "IDN",
+        "mission_id": "MSN-IDN-JKT",
+        "valid_from": "2026-06-17",
+        "valid_until": "2027-06-05",
+    }
+    return await partners.attempt(
+        through,
+        CONTRACT_ATTESTATION,
+        projection=Projection(contract),
+        call_context=partners.context(reference),
+    )
+
+
+async def test_a_contract_is_received_once_and_listed_for_whoever_plays_the_mission() -> None:
+    async with ministry() as (simulator, through):
+        first = await attest(through, "CTR-1", 1, "r-1")
+        again = await attest(through, "CTR-1", 1, "r-1")
+        second = await attest(through, "CTR-1", 2, "r-2")
+        base = through._endpoint.url.removesuffix(simulator.path)
+        async with ClientSession() as session, session.get(f"{base}/_attestations") as answer:
+            listed = await answer.json()
+    assert isinstance(first, Answered)
+    assert isinstance(second, Answered)
+    assert first == again != second
+    assert listed == [
+        {"contract_id": "CTR-1", "version": 1, "reference": first.result["reference"]},
+        {"contract_id": "CTR-1", "version": 2, "reference": second.result["reference"]},
+    ]
+
+
+async def test_r1_is_rejected_at_once_and_not_listed() -> None:
+    async with ministry() as (simulator, through):
+        rejected = await attest(through, "CTR-9-R1", 1, "r-1")
+    assert rejected == Declined("REJECTED_BY_MISSION", "rejected_by_mission")
+    assert simulator.attestations() == []
 
 
 def test_visa_numbers_are_unique_ten_digits_and_repeatable() -> None:

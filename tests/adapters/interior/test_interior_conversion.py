@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,16 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from adapters.interior import convert
-from adapters.interior.operations import OPERATIONS, PASSPORT_VERIFICATION, SECURITY_CLEARANCE
+from adapters.interior.operations import (
+    LICENSEE_HOLD_NIC,
+    LICENSEE_HOLD_PASSPORTS,
+    OPERATIONS,
+    OVERSTAY_REPORT,
+    PASSPORT_VERIFICATION,
+    SECURITY_CLEARANCE,
+)
 from adapters.interior.services import NIC, PASSPORTS, SERVICES
-from gateway.errors import Uncertain
+from gateway.errors import Refused, Uncertain
 from gateway.message import (
     Answered,
     Contested,
@@ -35,6 +43,18 @@ CHECK, INQUIRE = SECURITY_CLEARANCE.call, SECURITY_CLEARANCE.follow_up
 VERIFY = PASSPORT_VERIFICATION.call
 assert INQUIRE is not None
 NOT_ACCEPTED = "passport_not_accepted"
+HOLD, OVERSTAY = LICENSEE_HOLD_NIC.call, OVERSTAY_REPORT.call
+
+#: Every path of each kind of body that an operation may be granted.
+CHECKED = {"check_id": "CHK-1", "version": 1, "licensee_id": "LIC-1001", "season": 1448}
+NOTICE = {"visa_number": "6012345678", "due_date": "2026-07-30", "level": 1, "noticed_on": "2026-08-01"}
+BLOCK = {"standing": "BLOCK", "valid_until": "2027-02-20", "code": "SECURITY_HOLD"}
+
+
+def body_of(operation: Operation) -> dict[str, Any]:
+    if operation in (LICENSEE_HOLD_NIC, LICENSEE_HOLD_PASSPORTS):
+        return dict(CHECKED)
+    return dict(NOTICE) if operation is OVERSTAY_REPORT else dict(APPLICATION)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +70,86 @@ def test_requests_are_written_as_in_the_golden_files(
 ) -> None:
     text = written(contract, exchange, application(), context(partner_reference="NIC-7f3a"))
     assert text == (GOLDEN / f"{name}.xml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "contract", "exchange", "body"),
+    [
+        ("hold_nic_request", CLEARANCE, HOLD, CHECKED),
+        ("hold_passports_request", VERIFICATION, LICENSEE_HOLD_PASSPORTS.call, CHECKED),
+        ("overstay_request", VERIFICATION, OVERSTAY, NOTICE),
+    ],
+)
+def test_requests_about_licensees_and_overstays_are_written_as_in_the_golden_files(
+    name: str, contract: Contract, exchange: Exchange, body: dict[str, Any]
+) -> None:
+    text = written(contract, exchange, Projection(body), context())
+    assert text == (GOLDEN / f"{name}.xml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "exchange", "expected"),
+    [
+        ("hold_clear", HOLD, Answered({"standing": "CLEAR", "valid_until": "2027-02-20"})),
+        ("hold_block", HOLD, Answered(BLOCK)),
+        ("hold_licensee_unknown", HOLD, Contested("LICENSEE_UNKNOWN")),
+        ("hold_other_error", HOLD, Contested("partner_code_unknown")),
+        (
+            "overstay_acknowledged",
+            OVERSTAY,
+            Answered({"status": "ACKNOWLEDGED", "reference": "OVS-000001"}),
+        ),
+        ("overstay_visa_unknown", OVERSTAY, Contested("VISA_UNKNOWN")),
+        ("overstay_other_error", OVERSTAY, Contested("partner_code_unknown")),
+    ],
+)
+def test_replies_about_licensees_and_overstays_mean_what_the_contract_says(
+    name: str, exchange: Exchange, expected: Verdict
+) -> None:
+    """A BLOCK is an answer, not a refusal: it must not end the other sources' questions."""
+    if exchange is OVERSTAY:
+        assert verdict(VERIFICATION, exchange, GOLDEN / f"{name}.xml", context()) == expected
+        return
+    for who, contract in (("nic", CLEARANCE), ("passports", VERIFICATION)):
+        reply = GOLDEN / f"{name.replace('hold', f'hold_{who}')}.xml"
+        assert verdict(contract, exchange, reply, context()) == expected
+
+
+@pytest.mark.parametrize(
+    ("exchange", "result"),
+    [
+        (HOLD, {"standing": "UNKNOWN", "valid_until": date(2027, 2, 20)}),
+        (OVERSTAY, {"status": "REFUSED", "reference": "r"}),
+    ],
+)
+def test_an_unknown_standing_or_receipt_is_never_taken_for_a_good_one(
+    exchange: Exchange, result: dict[str, Any]
+) -> None:
+    with pytest.raises(Uncertain):
+        exchange.reply({"result": result}, context())
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("<standing>CLEAR</standing>", "<standing>PERHAPS</standing>"),
+        ("<standing>CLEAR</standing>", ""),
+        ("<valid_until>2027-02-20</valid_until>", ""),
+        ("2027-02-20", "2027-02-30"),
+        ("2027-02-20", "20270-02-20"),
+    ],
+)
+def test_a_hold_outside_the_contract_is_refused_by_the_schema(text: str, changed: str) -> None:
+    reply = (GOLDEN / "hold_nic_clear.xml").read_text("utf-8")
+    assert text in reply
+    with pytest.raises(Refused):
+        verdict(CLEARANCE, HOLD, reply.replace(text, changed), context())
+
+
+def test_a_border_number_may_be_told_with_an_overstay() -> None:
+    values = convert.overstay_request(Projection(NOTICE), context()) | {"border_number": "3012345678"}
+    request = VERIFICATION.actions["ReportOverstay"].request
+    VERIFICATION.check(etree.fromstring(request.write(values)))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +188,7 @@ def test_an_unknown_status_is_never_taken_for_a_good_one(exchange: Exchange) -> 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_needs_are_exactly_what_is_read(operation: Operation) -> None:
-    assert paths_read(operation.call, APPLICATION, context()) == operation.needs
+    assert paths_read(operation.call, body_of(operation), context()) == operation.needs
 
 
 def test_a_follow_up_sends_nothing_of_the_person() -> None:
