@@ -5,12 +5,12 @@ The ledger's port is `gateway.ledger.port`; those here are the edges towards par
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from gateway.message import CallContext
+from gateway.message import CallContext, MessageId, PartyId
 from schemas.violation import Violation
 
 
@@ -22,6 +22,9 @@ class Clock(Protocol):
 
     def today(self) -> date:
         """Business date in Riyadh: rules about dates and windows. May be accelerated."""
+
+    def business_now(self) -> datetime:
+        """The instant within `today`, aware: `now` unless the business date was set. For due moments."""
 
     def boottime_s(self) -> float:
         """Seconds that also pass while the machine or process is frozen; for send deadlines."""
@@ -141,3 +144,44 @@ class WorkHints(Protocol):
 
 BodyStream = AsyncIterator[bytes]
 Lines = Iterable[ReadItem]
+
+
+# --- messages that partners send us --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class InboundOperation:
+    """One operation of a service that we offer to a partner system."""
+
+    #: Of the message that it becomes, such as `movement.arrival`.
+    kind: str
+    #: The operation's name in the WSDL.
+    action: str
+    #: The service's name, and the last part of its path: `movements` is served at `/soap/movements`.
+    service: str
+    #: The only party that may call it.
+    sender: str
+    #: Pure: the values of the WSDL's element, valid by its schema, to the canonical body.
+    convert: Callable[[Mapping[str, Any]], dict[str, Any]]
+    #: Dotted paths of the body that together name the message: its idempotency key.
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message is recorded: now, or, for a `duplicate`, when it first came."""
+
+    message_id: MessageId
+    received_at: datetime
+    duplicate: bool
+
+
+class Take(Protocol):
+    """Takes in one message of a party whose identity is proven."""
+
+    async def __call__(self, party_id: PartyId, kind: str, body: Mapping[str, Any], key: str) -> Taken:
+        """Return once the message is durably recorded.
+
+        Raises `errors.Refused` or `errors.Conflict` when it will never be taken as it is,
+        `errors.Conflict` with `retry_after_s` or `errors.Unavailable` when it may be later.
+        """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from adapters import foreign_affairs, interior, registries
 from gateway.message import (
     Absent,
     Answered,
@@ -37,6 +39,9 @@ class ManualClock:
 
     def today(self) -> date:
         return self._now.date()
+
+    def business_now(self) -> datetime:
+        return self._now
 
     def boottime_s(self) -> float:
         return self._boot
@@ -94,6 +99,16 @@ ISSUED = Answered(
 )
 
 
+def issuing() -> Callable[[PreparedRequest], Verdict]:
+    """Issues one visa after the other, the first with the number of `ISSUED`."""
+    numbers = itertools.count(int(ISSUED.result["visa_number"]))
+
+    def issue(_request: PreparedRequest) -> Verdict:
+        return Answered({**ISSUED.result, "visa_number": str(next(numbers))})
+
+    return issue
+
+
 def _verdict(values: Mapping[str, Any], context: CallContext) -> Verdict:
     verdict = values["verdict"]
     kinds = Answered | Declined | Deferred | Contested | Absent | StillProcessing
@@ -110,9 +125,18 @@ def exchange(action: str, *paths: str) -> Exchange:
     return Exchange(action, request, _verdict)
 
 
+def scripted(operation: Operation) -> Operation:
+    """The same step of an itinerary, whose partner answers by a script."""
+    sent = tuple(sorted(operation.needs))
+    return replace(operation, call=exchange(operation.call.action, *sent))
+
+
+#: The visa's own steps, with short requests; the other partners' as they are but for their converters.
 OPERATIONS = {
     operation.name: operation
     for operation in (
+        *(scripted(operation) for operation in (*interior.OPERATIONS, *foreign_affairs.OPERATIONS)),
+        *(scripted(operation) for operation in registries.OPERATIONS),
         Operation(
             "interior.security_clearance",
             "nic",

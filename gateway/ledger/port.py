@@ -8,340 +8,78 @@ is safe where its docstring says so. `tests/ledger` holds the contract suite tha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
-from gateway.states import Outcome, PublicState, State
-
-# --- intake -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class BatchOpening:
-    """A batch about to be received: holds (party, idempotency key) until `intake_until`."""
-
-    batch_id: BatchId
-    party: PartyId
-    idempotency_key: str
-    intake_token: str
-    intake_until: Micros
-    mode: str
-    data_key: bytes
-    now: Micros
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The key is ours; lines may be added."""
-
-
-@dataclass(frozen=True, slots=True)
-class AlreadyAccepted:
-    """This key was accepted before: compare `payload_sha`, then give the first answer again."""
-
-    batch_id: BatchId
-    payload_sha: bytes
-    data_key: bytes
-    sealed_receipt: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class BeingReceived:
-    """Another request is receiving this key right now."""
-
-    retry_after_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """A message as it is recorded first. `state` is accepted, or completed for a rejected line."""
-
-    id: MessageId
-    kind: str
-    party: PartyId
-    facts: BatchFacts
-    reference: str
-    lane: str
-    state: State
-    received_at: Micros
-    data_key: bytes
-    sealed_payload: bytes
-    #: Versions of schema, itinerary, policy and controls that the decision was taken under.
-    versions: str
-    batch_id: BatchId | None = None
-    line: int | None = None
-    parent_id: MessageId | None = None
-    idempotency_key: str | None = None
-    outcome: Outcome | None = None
-    code: str | None = None
-    next_at: Micros | None = None
-    deadline_at: Micros | None = None
-    person_key: bytes | None = None
-    sealed_progress: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """The commit behind a 202: the batch, whole, with the receipt that its repetitions get."""
-
-    batch_id: BatchId
-    intake_token: str
-    facts: BatchFacts
-    payload_sha: bytes
-    lines: int
-    sealed_receipt: bytes
-    now: Micros
-
-
-# --- carrying --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message leased to this worker, as the ledger holds it. `token` fences every later write."""
-
-    id: MessageId
-    kind: str
-    state: State
-    party: PartyId
-    facts: BatchFacts
-    reference: str
-    batch_id: BatchId | None
-    line: int | None
-    parent_id: MessageId | None
-    token: int
-    attempts: int
-    received_at: Micros
-    deadline_at: Micros | None
-    cancel_requested_at: Micros | None
-    open_step: str | None
-    send_by: Micros | None
-    #: When somebody last asked to try at once.
-    hurried_at: Micros | None
-    data_key: bytes
-    sealed_payload: bytes
-    sealed_progress: bytes | None
-    progress_revision: int
-    versions: str
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
-    """One attempt. Recorded whole when finished; an open one is recorded by its intent."""
-
-    step: str
-    action: str
-    kind: str
-    repeatable: bool
-    started_at: Micros
-    send_by: Micros
-    outcome: str
-    policy: str
-    finished_at: Micros | None = None
-    code: str | None = None
-    #: The result of an answer that came too late to be used, as evidence.
-    sealed_result: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What is about to be asked of a partner that must not be asked twice."""
-
-    step: str
-    destination: str
-    request_reference: str
-    send_by: Micros
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The sealed results of a message's steps; `revision` is the one it was sealed for."""
-
-    sealed: bytes
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One state move of one leased message and all that goes with it, in one transaction."""
-
-    message: Claimed
-    to: State
-    now: Micros
-    action: str
-    actor: str
-    outcome: Outcome | None = None
-    code: str | None = None
-    next_at: Micros | None = None
-    progress: Progress | None = None
-    attempts: Sequence[AttemptRecord] = ()
-    #: Set for the commit before a call that must not be repeated; the gate is looked at again with it.
-    intent: Intent | None = None
-    #: The open intent has ended: `done` (the effect exists) or `free` (proven not done).
-    intent_ends: str | None = None
-    lease_until: Micros | None = None
-    send_by: Micros | None = None
-    #: Called in the transaction when a cancellation was asked for meanwhile and this move issues.
-    cancellation: Callable[[], NewMessage] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """The move is durable. `cancel_requested` tells that somebody asked for a cancellation meanwhile."""
-
-    cancel_requested: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GateClosed:
-    """Nothing was written: the intent may not be recorded, for the reason `code`."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class CancelAsked:
-    """Nothing was written: a cancellation was asked for before the intent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What a sweep set right, for metrics and logs."""
-
-    released: int = 0
-    woken: int = 0
-    expired: int = 0
-    leases_ended: int = 0
-    abandoned_batches: int = 0
-
-    @property
-    def anything_due(self) -> bool:
-        return bool(self.released or self.woken or self.leases_ended)
-
-
-# --- views -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRow:
-    """A batch as its center may ask for it."""
-
-    id: BatchId
-    party: PartyId
-    state: str
-    revision: int
-    facts: BatchFacts
-    lines: int
-    created_at: Micros
-    accepted_at: Micros | None
-    completed_at: Micros | None
-    confirmed_at: Micros | None
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRow:
-    """A message for views: the center's pages and results, the operators' lists."""
-
-    id: MessageId
-    kind: str
-    party: PartyId
-    facts: BatchFacts
-    batch_id: BatchId | None
-    line: int | None
-    parent_id: MessageId | None
-    reference: str
-    state: State
-    public_state: PublicState
-    outcome: Outcome | None
-    code: str | None
-    attempts: int
-    next_at: Micros | None
-    deadline_at: Micros | None
-    cancel_requested_at: Micros | None
-    lease_token: int
-    lease_until: Micros | None
-    open_step: str | None
-    send_by: Micros | None
-    revision: int
-    received_at: Micros
-    updated_at: Micros
-    completed_at: Micros | None
-    data_key: bytes
-    sealed_payload: bytes
-    sealed_progress: bytes | None
-    progress_revision: int
-    versions: str
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRow:
-    """One entry of the audit log."""
-
-    seq: int
-    at: Micros
-    message_id: str | None
-    batch_id: str | None
-    action: str
-    from_state: str | None
-    to_state: str | None
-    actor: str
-    code: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class MessageFilter:
-    """Which messages an operator means. All given conditions hold together."""
-
-    state: State | None = None
-    kind: str | None = None
-    party: PartyId | None = None
-    batch_id: BatchId | None = None
-    #: Not updated since.
-    older_than: Micros | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gauge:
-    """Non-final messages of one kind and state, and when the oldest was received."""
-
-    kind: str
-    state: State
-    count: int
-    oldest_received_at: Micros
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceRecord:
-    """A licensee, service_center, agent, mission, package or group as it stands."""
-
-    kind: str
-    id: str
-    version: str
-    facts: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """A proposed end of a review: of the one that the message was in at `revision`."""
-
-    message_id: MessageId
-    revision: int
-    decision: str
-    sealed_visa: bytes | None
-    reason: str
-    proposed_by: str
-    proposed_at: Micros
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What a confirmed resolution writes beside the new state."""
-
-    progress: Progress
-    #: A cancellation that was asked for meanwhile, now that the visa is known to be issued.
-    cancellation: NewMessage | None = None
+from datetime import date
+from typing import Protocol, TypeVar
+
+from gateway.ledger.books import Books, QuotaState, Record
+from gateway.ledger.records import (
+    Acceptance,
+    AlreadyAccepted,
+    Applied,
+    AttemptRecord,
+    AuditRow,
+    BatchOpening,
+    BatchRow,
+    BeingReceived,
+    CancelAsked,
+    Claimed,
+    FlowRow,
+    GateClosed,
+    Gauge,
+    Intent,
+    MessageFilter,
+    MessageRow,
+    Move,
+    NewMessage,
+    Opened,
+    Position,
+    Progress,
+    ReferenceRecord,
+    Resolution,
+    Resolved,
+    SeasonTotals,
+    StoredEvent,
+    Swept,
+    Taken,
+    Tally,
+)
+from gateway.message import BatchId, MessageId, Micros, PartyId
+from gateway.states import PublicState
+
+__all__ = [
+    "Acceptance",
+    "AlreadyAccepted",
+    "Applied",
+    "AttemptRecord",
+    "AuditRow",
+    "BatchOpening",
+    "BatchRow",
+    "BeingReceived",
+    "CancelAsked",
+    "Claimed",
+    "FlowRow",
+    "GateClosed",
+    "Gauge",
+    "Intent",
+    "Ledger",
+    "MessageFilter",
+    "MessageRow",
+    "Move",
+    "NewMessage",
+    "Opened",
+    "Position",
+    "Progress",
+    "ReferenceRecord",
+    "Resolution",
+    "Resolved",
+    "SeasonTotals",
+    "StoredEvent",
+    "Swept",
+    "Taken",
+    "Tally",
+]
+
+T = TypeVar("T")
 
 
 class Ledger(Protocol):
@@ -378,6 +116,23 @@ class Ledger(Protocol):
         Raises `LeaseLost` when the intake lease is no longer ours.
         """
 
+    async def reject_lines(
+        self,
+        batch_id: BatchId,
+        intake_token: str,
+        lines: Sequence[int],
+        code: str,
+        seal: Callable[[MessageRow], bytes],
+        *,
+        intake_until: Micros,
+        now: Micros,
+    ) -> None:
+        """Turn recorded lines of a batch being received into rejected ones, renewing its lease.
+
+        Their persons are free again. `seal` gives what is kept of a line's rejection, as revision 1. A line
+        that is rejected already stays as it is. Raises `LeaseLost`.
+        """
+
     async def accept_batch(self, acceptance: Acceptance) -> None:
         """The commit behind the 202. Raises `LeaseLost`."""
 
@@ -397,8 +152,11 @@ class Ledger(Protocol):
     async def attempts(self, message_id: MessageId) -> Sequence[AttemptRecord]:
         """All attempts of a message, oldest first."""
 
-    async def sweep(self, *, now: Micros, release: int) -> Swept:
-        """Release accepted lines, wake what waits, expire what is too late, end dead leases."""
+    async def sweep(self, *, now: Micros, release: int, business_now: Micros | None = None) -> Swept:
+        """Release accepted lines, wake what waits, expire what is too late, end dead leases.
+
+        A deadline has passed by the business instant; that is `now` unless another one is given.
+        """
 
     # what parties and operators ask for
     async def cancel(self, message_id: MessageId, *, actor: str, now: Micros) -> MessageRow:
@@ -445,13 +203,63 @@ class Ledger(Protocol):
         """Take a token id. False when it was used before for another idempotency key."""
 
     async def put_reference(self, records: Sequence[ReferenceRecord]) -> None:
-        """Replace reference records; messages held for them are looked at again."""
+        """The initial records: each stands until a message made another version of it."""
+
+    async def take(self, message: NewMessage, work: Callable[[Books], str | None]) -> Taken:
+        """Record a message that is not a batch, with all that its flow does to the books.
+
+        The message is kept under the code that `work` returns, if it returns one.
+        The same (party, key) and payload gives the first's id and does nothing; another payload raises
+        `Conflict` (`idempotency_key_reused`). Raises what `work` raises, and then nothing was written.
+        """
+
+    async def work(self, work: Callable[[Books], T]) -> T:
+        """One transaction on the books that no message leads to, such as what a new day brings."""
+
+    async def mark(
+        self, receiver: PartyId, channel: str, position: Position, *, after: int | None = None
+    ) -> bool:
+        """How far a receiver has come. A position never goes back by this.
+
+        With `after` it moves only from there: False, and nothing is changed, when it was moved meanwhile.
+        """
+
+    async def rewind(
+        self, receiver: PartyId, channel: str, seq: int, *, actor: str, reason: str, now: Micros
+    ) -> Position:
+        """Tell a receiver again what follows `seq`, at once: an operator's wish, kept in the audit log.
+
+        Raises `Conflict` (`not_delivered_yet`) when the receiver has not come so far.
+        """
 
     # reading
-    async def reference(self, kind: str, id: str) -> ReferenceRecord | None: ...
+    async def record(self, kind: str, id: str, *, at: int | None = None) -> Record | None:
+        """The record in force, or the one that was when the books stood at `at` (`Record.seq`)."""
 
-    async def closed_by(self, party: PartyId, facts: BatchFacts, *, now: Micros) -> str | None:
-        """The gate: the code that closes it for this licensee, center, agent and mission, or None."""
+    async def look(self, query: Callable[[Books], T]) -> T:
+        """Read the books without a transaction: methods that write must not be called."""
+
+    async def visa_flow(self, since: date, until: date) -> Sequence[FlowRow]:
+        """What became of the applications of these business days, both included."""
+
+    async def season_totals(self, season: int) -> SeasonTotals: ...
+
+    async def census(self) -> Sequence[Tally]:
+        """Everything that passed through, counted by sort: for operators, and for proofs of coverage."""
+
+    async def quotas(self) -> Sequence[QuotaState]:
+        """Every quota, with what is taken."""
+
+    async def events(self, receiver: PartyId, *, after: int, limit: int) -> Sequence[StoredEvent]:
+        """The outbox of a receiver, in order."""
+
+    async def position(self, receiver: PartyId, channel: str) -> Position: ...
+
+    async def events_of(self, message_id: MessageId) -> Sequence[StoredEvent]:
+        """Events with data that a message led to, in the outbox of whomever they are meant for."""
+
+    async def records_of(self, message_id: MessageId) -> Sequence[Record]:
+        """The versions of records that a message made."""
 
     async def batch(self, batch_id: BatchId) -> BatchRow | None: ...
 
@@ -475,3 +283,12 @@ class Ledger(Protocol):
 
     async def audit_head(self) -> int:
         """The latest audit sequence number."""
+
+    # photos
+    async def put_photo(
+        self, party: PartyId, digest: bytes, *, data_key: bytes, sealed: bytes, now: Micros
+    ) -> bool:
+        """Keep a party's photo. False when it has one under that digest: the first stays as it is."""
+
+    async def photos_known(self, party: PartyId, digests: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these photos the party has put."""

@@ -21,9 +21,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import GatewayError, Misconfigured
+from gateway.ledger.records import Claimed, MessageRow
 
 _NONCE = 12
 _KEY = 32
+#: Made once: `json.dumps` with options makes a new encoder each time.
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Unsealable(GatewayError):
@@ -68,8 +71,7 @@ class Vault:
     def seal(self, key: DataKey, value: Mapping[str, Any], *, place: Place) -> bytes:
         """`value` as JSON, encrypted for `place` alone."""
         nonce = os.urandom(_NONCE)
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-        return nonce + key.cipher.encrypt(nonce, text, self._binding(place))
+        return nonce + key.cipher.encrypt(nonce, _to_json(value).encode(), self._binding(place))
 
     def open(self, key: DataKey, sealed: bytes, *, place: Place) -> dict[str, Any]:
         """What was sealed there. Raises `Unsealable`."""
@@ -77,7 +79,7 @@ class Vault:
             text = key.cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._binding(place))
         except InvalidTag as error:
             raise Unsealable(place.message_id, place.column) from error
-        value: dict[str, Any] = json.loads(text)
+        value: dict[str, Any] = json.loads(text.decode())
         return value
 
     def blind_index(self, season: int, *values: str) -> bytes:
@@ -103,6 +105,23 @@ class Place:
     message_id: str
     column: str
     revision: int
+
+
+def payload_place(message: Claimed | MessageRow) -> Place:
+    """Of what a message says."""
+    return Place(message.party, message.id, "payload", 1)
+
+
+def progress_place(message: Claimed | MessageRow, revision: int) -> Place:
+    """Of what has come of a message."""
+    return Place(message.party, message.id, "progress", revision)
+
+
+def open_progress(vault: Vault, key: DataKey, message: Claimed | MessageRow) -> Mapping[str, Any]:
+    """What is kept of a message beside its payload: `steps`, or the `violations` of a rejected line."""
+    if message.sealed_progress is None:
+        return {}
+    return vault.open(key, message.sealed_progress, place=progress_place(message, message.progress_revision))
 
 
 def open_vault(directory: Path) -> Vault:

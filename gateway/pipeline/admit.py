@@ -18,9 +18,12 @@ from gateway.observe.log import log
 from gateway.pipeline.authorise import authorise
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import OpenIntake, Receipt, Submission, Tally
+from gateway.pipeline.mahram import companions, reject_unaccompanied
+from gateway.pipeline.photos import refuse_unknown_photos
 from gateway.pipeline.read import BodyReader, Pause
 from gateway.pipeline.record import KIND, accept, intake_until, kept_rejection, record_lines
 from gateway.pipeline.validate import (
+    controls_in_force,
     person_key,
     refuse_repeated,
     rules_of,
@@ -76,14 +79,14 @@ async def _receive(
     submission: Submission, batch_id: BatchId | None, token: str, key: DataKey | None, engine: Engine
 ) -> Receipt:
     body = BodyReader(submission, engine.settings.gateway.intake)
-    rules = rules_of(engine.settings, engine.clock.today())
-    tally = Tally()
+    rules = rules_of(await controls_in_force(engine), engine.clock.today())
+    tally = Tally(companions=companions(rules))
     intake = OpenIntake(submission, batch_id, token, key, _NO_FACTS)
     pause = Pause()
     async for chunk in _chunks(body.items(), engine.settings.gateway.intake.chunk_lines):
         if isinstance(chunk, ReadHeader):
             facts = validate_header(chunk)
-            await authorise(submission.party, facts, engine)
+            await authorise(submission.party, facts, engine, dry_run=submission.dry_run)
             intake = OpenIntake(submission, batch_id, token, key, facts)
             continue
         if intake.facts is _NO_FACTS:
@@ -95,7 +98,9 @@ async def _receive(
             checked = refuse_repeated(checked, person, tally)
             lines.append((checked, None if checked.violations else person))
             await pause.if_due()
+        lines = await refuse_unknown_photos(lines, submission.party, engine)
         await record_lines(lines, intake, tally, engine)
+    await reject_unaccompanied(intake, tally, engine)
     return await _answer(intake, tally, await body.digest(), engine)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from gateway.ledger.port import Applied, AttemptRecord, CancelAsked, GateClosed, Intent, Move
 from gateway.message import Micros
 from gateway.observe.crash import crash_point
+from gateway.pipeline.consequences import gate_of
 from gateway.pipeline.decide import Cancel, Decision, Wait
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import Journey
@@ -39,8 +40,9 @@ async def commit(journey: Journey, steps: tuple[PreparedStep, ...], engine: Engi
     crash_point("before_intent")
     move = _intent_move(journey, once_only, engine)
     match await engine.ledger.apply(move):
-        case GateClosed(code):
-            return Wait(State.HELD, Micros(move.now + _LOOK_AGAIN_S * 1_000_000), code)
+        case GateClosed(code, until, waits_for):
+            look_again = until or Micros(move.now + _LOOK_AGAIN_S * 1_000_000)
+            return Wait(State.HELD, look_again, code, waits_for)
         case CancelAsked():
             return Cancel()
         case Applied():
@@ -76,6 +78,7 @@ def _intent_move(journey: Journey, step: PreparedStep, engine: Engine) -> Move:
             step.operation.name, step.operation.destination, step.context.request_reference, send_by
         ),
         lease_until=Micros(now + lease_us),
+        gate=gate_of(journey),
     )
 
 

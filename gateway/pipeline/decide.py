@@ -53,6 +53,8 @@ class Wait:
     to: State
     until: Micros
     reason: str | None
+    #: See `records.Move.waits_for`.
+    waits_for: str | None = None
 
 
 Decision = Deliver | Issue | Refuse | Doubt | Review | Cancel | Wait

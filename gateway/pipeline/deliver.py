@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from gateway.errors import Unavailable, Uncertain
 from gateway.ledger.port import AttemptRecord
@@ -45,11 +46,19 @@ RESULTS: dict[type, str] = {
 async def deliver(committed: Committed, steps: tuple[PreparedStep, ...], engine: Engine) -> Journey:
     """The journey with each step's answer absorbed and its attempt noted for the next commit."""
     journey = committed.journey
-    tried = await asyncio.gather(*(attempt(step, committed.send_by_boottime_s, engine) for step in steps))
+    tried = await _attempt_all(steps, committed.send_by_boottime_s, engine)
     crash_point("after_checks" if journey.message.open_step is None else "after_call")
     for step, (record, end) in zip(steps, tried, strict=True):
         journey = absorb(journey, step.operation, record, end, engine)
     return journey
+
+
+async def _attempt_all(
+    steps: tuple[PreparedStep, ...], send_by_boottime_s: float, engine: Engine
+) -> Sequence[tuple[AttemptRecord, AttemptEnd]]:
+    if len(steps) == 1:  # most stages: a task of its own would cost more than it is worth
+        return (await attempt(steps[0], send_by_boottime_s, engine),)
+    return await asyncio.gather(*(attempt(step, send_by_boottime_s, engine) for step in steps))
 
 
 async def attempt(

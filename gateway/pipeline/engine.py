@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.clock import micros
+from gateway.flows import Office
 from gateway.ledger.port import Ledger
 from gateway.ledger.vault import Vault
-from gateway.message import Micros, Operation
+from gateway.message import Micros, Operation, PartyId
 from gateway.observe.metrics import Metrics
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.ports import Clock, Partner, WorkHints
@@ -35,12 +36,15 @@ class Engine:
     partners: Mapping[str, Partner]
     random: random.Random = field(default_factory=random.Random)
     _itineraries: Mapping[str, Stages] = field(init=False, repr=False)
+    #: What flows work with beside the books.
+    office: Office = field(init=False, repr=False)
     _versions: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # What is asked for with every message is put together once.
         object.__setattr__(self, "_itineraries", _itineraries(self.settings, self.operations))
         object.__setattr__(self, "_versions", _versions(self.settings))
+        object.__setattr__(self, "office", _office(self))
 
     def now(self) -> Micros:
         """System time as the ledger keeps it."""
@@ -50,6 +54,10 @@ class Engine:
         """The itinerary of a kind of message."""
         return self._itineraries[kind]
 
+    def carries(self, kind: str) -> bool:
+        """Whether messages of this kind go through an itinerary after they were taken."""
+        return kind in self._itineraries
+
     def destination(self, operation: Operation) -> Destination:
         """How the operation's partner is reached, and what it can be relied on for."""
         return self.settings.destinations[operation.destination]
@@ -57,6 +65,11 @@ class Engine:
     def versions(self) -> str:
         """The versions of everything that decides, for the record."""
         return self._versions
+
+
+def _office(engine: Engine) -> Office:
+    parties = {PartyId(party.id): party.kind for party in engine.settings.parties}
+    return Office(engine.vault, engine.need_to_know, parties, engine.versions())
 
 
 def _itineraries(settings: Settings, operations: Mapping[str, Operation]) -> Mapping[str, Stages]:

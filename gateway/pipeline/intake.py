@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from gateway.ledger.vault import DataKey
 from gateway.message import BatchFacts, BatchId, PartyId
+from gateway.policies.companions import Companions
 from gateway.ports import BatchReader
 from schemas.violation import Violation
 
@@ -78,15 +80,24 @@ class Tally:
     named: list[Rejection] = field(default_factory=list)
     references: set[str] = field(default_factory=set)
     persons: set[bytes] = field(default_factory=set)
+    #: Set where the mahram that a line names must be in the batch.
+    companions: Companions | None = None
 
     def add(self, line: CheckedLine) -> None:
         self.lines += 1
-        if not line.violations:
-            return
+        if line.violations:
+            self.reject(Rejection(line.line, line.row, line.reference, line.violations))
+        elif self.companions and line.body:
+            mahram = (line.body.get("mahram") or {}).get("reference")
+            self.companions.take(line.line, line.row, line.reference or "", mahram)
+
+    def reject(self, rejection: Rejection) -> None:
+        """Count a rejected line; the first ones of the batch are named, also when they are found late."""
         self.rejected += 1
-        self.codes[line.violations[0].code] += 1
-        if len(self.named) < MAX_NAMED:
-            self.named.append(Rejection(line.line, line.row, line.reference, line.violations))
+        self.codes[rejection.violations[0].code] += 1
+        if len(self.named) < MAX_NAMED or rejection.line < self.named[-1].line:
+            insort(self.named, rejection, key=lambda named: named.line)
+            del self.named[MAX_NAMED:]
 
     def counts(self) -> dict[str, int]:
         """Lines by the state that a center sees first."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.ledger.port import AttemptRecord, Claimed, MessageRow, Progress
-from gateway.ledger.vault import DataKey, Place, Vault
+from gateway.ledger.vault import DataKey, Place, Vault, open_progress, payload_place, progress_place
 from gateway.message import Body, CallContext, Micros, Operation
 from gateway.pipeline.engine import Engine, Stages
 
@@ -104,24 +104,9 @@ def begin(message: Claimed, engine: Engine) -> Journey:
     return Journey(message, key, body, engine.stages(message.kind), open_steps(engine.vault, key, message))
 
 
-def payload_place(message: Claimed | MessageRow) -> Place:
-    return Place(message.party, message.id, "payload", 1)
-
-
-def progress_place(message: Claimed | MessageRow, revision: int) -> Place:
-    return Place(message.party, message.id, "progress", revision)
-
-
 def late_place(message: Claimed) -> Place:
     """Of an answer that came after the lease was lost."""
     return Place(message.party, message.id, "late_answer", message.token)
-
-
-def open_progress(vault: Vault, key: DataKey, message: Claimed | MessageRow) -> Mapping[str, Any]:
-    """What is kept of a message beside its payload: `steps`, or the `violations` of a rejected line."""
-    if message.sealed_progress is None:
-        return {}
-    return vault.open(key, message.sealed_progress, place=progress_place(message, message.progress_revision))
 
 
 def open_steps(vault: Vault, key: DataKey, message: Claimed | MessageRow) -> Mapping[str, StepState]:

@@ -6,18 +6,21 @@ Operators see identities, states, times and codes. What a message says of a pers
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.clock import moment
 from gateway.errors import Conflict, Refused
+from gateway.flows import Desk, Subject, visas
+from gateway.ledger.books import Books
 from gateway.ledger.port import AttemptRecord, AuditRow, MessageFilter, MessageRow, Resolution, Resolved
-from gateway.ledger.vault import Place, Unsealable
+from gateway.ledger.vault import Place, Unsealable, payload_place
 from gateway.message import BatchId, MessageId, PartyId
 from gateway.observe.log import log
 from gateway.pipeline import report
 from gateway.pipeline.cancellation import ISSUANCE, cancellation_of_row, cancellation_of_steps
 from gateway.pipeline.engine import Engine
+from gateway.pipeline.explain import EXPLAINED, Decision, explain
 from gateway.pipeline.journey import StepState, StepStatus, open_steps, seal_steps
 from gateway.states import FINAL, Outcome, State
 
@@ -121,7 +124,9 @@ def _summary(row: MessageRow) -> dict[str, Any]:
 async def show(message_id: MessageId, engine: Engine) -> dict[str, Any]:
     """One message's timeline: every move and every attempt, nothing personal."""
     row = await _message(message_id, engine)
-    moves = [_move(entry) for entry in await engine.ledger.audit(message_id)]
+    audit = await engine.ledger.audit(message_id)
+    under = await _decided_under(row, audit, engine)
+    moves = [_move(entry) for entry in audit]
     attempts = [_attempt(record) for record in await engine.ledger.attempts(message_id)]
     first = {"at": _time(row.received_at), "what": "received", "actor": row.party}
     proposed = await engine.ledger.resolution(message_id)
@@ -134,7 +139,9 @@ async def show(message_id: MessageId, engine: Engine) -> dict[str, Any]:
         "lease_until": _time(row.lease_until),
         "parent_id": row.parent_id,
         "versions": row.versions,
-        "why": _why(row),
+        "why": "; ".join([await _whole_why(row, engine), *under]),
+        "decided_under": under,
+        "led_to": await _led_to(row, engine),
         "steps": _steps(row, engine),
         "timeline": [first, *sorted([*moves, *attempts], key=lambda entry: str(entry["at"]))],
         "proposed": _proposed(row, proposed, engine),
@@ -204,8 +211,42 @@ def _proposed(row: MessageRow, resolution: Resolution | None, engine: Engine) ->
 
 
 async def why(message_id: MessageId, engine: Engine) -> dict[str, Any]:
-    """One line: what the message waits for."""
-    return {"id": message_id, "why": _why(await _message(message_id, engine))}
+    """One line: what the message waits for; for one that only had to be taken, what it led to."""
+    row = await _message(message_id, engine)
+    under = await _decided_under(row, await engine.ledger.audit(message_id), engine)
+    return {"id": message_id, "why": "; ".join([await _whole_why(row, engine), *under])}
+
+
+async def _whole_why(row: MessageRow, engine: Engine) -> str:
+    if row.kind in _DECISIONS or row.state is not State.COMPLETED:
+        return _why(row)
+    led_to = await _led_to(row, engine)
+    made = ", ".join(f"{one['kind']} {one['id']} version {one['version']}" for one in led_to["records"])
+    told = ", ".join(dict.fromkeys(f"{one['receiver']} of {one['kind']}" for one in led_to["events"]))
+    return f"{_why(row)}; it made {made or 'no record'}, and told {told or 'nobody'}"
+
+
+async def _led_to(row: MessageRow, engine: Engine) -> dict[str, Any]:
+    """Which records a message made, and whom it was told to: kinds, ids and receivers, never data."""
+    if row.kind in _DECISIONS:
+        return {}
+    made = await engine.ledger.records_of(row.id)
+    told = await engine.ledger.events_of(row.id)
+    return {
+        "records": [{"kind": one.kind, "id": one.id, "version": one.version} for one in made],
+        "events": [{"kind": one.kind, "receiver": one.receiver, "cursor": str(one.seq)} for one in told],
+    }
+
+
+async def _decided_under(row: MessageRow, audit: Sequence[AuditRow], engine: Engine) -> list[str]:
+    """How the records stood that closed the gate to this application, where they did."""
+    if row.code not in EXPLAINED:
+        return []
+    decided = [entry for entry in audit if entry.code == row.code and entry.records]
+    if not decided:
+        return []
+    decision = Decision(row.code, row.party, row.facts, decided[-1].records)
+    return await explain(decision, engine.ledger)
 
 
 def _why(row: MessageRow) -> str:  # one sentence a state
@@ -310,7 +351,25 @@ def _resolved(row: MessageRow, resolution: Resolution, engine: Engine) -> Resolv
             cancellation = cancellation_of_steps(row, steps, engine)
     elif resolution.decision == "send_again":
         steps = {name: state for name, state in steps.items() if state.status is StepStatus.DONE}
-    return Resolved(seal_steps(engine.vault, key, row, steps), cancellation)
+    return Resolved(
+        seal_steps(engine.vault, key, row, steps), cancellation, _registered(row, steps, resolution, engine)
+    )
+
+
+def _registered(
+    row: MessageRow, steps: Mapping[str, StepState], resolution: Resolution, engine: Engine
+) -> Callable[[Books], None] | None:
+    """What the decision leads to: a visa that exists, or one that no longer does."""
+    subject = Subject(row.id, row.kind, row.party)
+    parent = row.parent_id
+    if resolution.decision == "issued":
+        key = engine.vault.data_key(row.id, row.data_key)
+        body = engine.vault.open(key, row.sealed_payload, place=payload_place(row))
+        result, leaves_on = steps[ISSUANCE].result or {}, body["travel"]["departure_date"]
+        return lambda books: visas.issued(result, row.facts, leaves_on, Desk(engine.office, books, subject))
+    if resolution.decision == "done" and parent is not None:
+        return lambda books: visas.cancelled(parent, Desk(engine.office, books, subject))
+    return None
 
 
 def _open_steps(row: MessageRow, engine: Engine) -> Mapping[str, StepState]:

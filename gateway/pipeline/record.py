@@ -5,6 +5,7 @@ The answer to the center (202) is given after that commit, never before it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -55,14 +56,19 @@ def as_rejected(
     message: NewMessage, line: CheckedLine, party: PartyId, key: DataKey, vault: Vault
 ) -> NewMessage:
     """The same message, ended: what is wrong with it is sealed beside its payload."""
-    kept = {"row": line.row, "violations": [_kept(violation) for violation in line.violations]}
+    value = kept(line.row, line.violations)
     return replace(
         message,
         state=State.COMPLETED,
         outcome=Outcome.REJECTED,
         code=line.violations[0].code,
-        sealed_progress=vault.seal(key, kept, place=Place(party, message.id, "progress", 1)),
+        sealed_progress=vault.seal(key, value, place=Place(party, message.id, "progress", 1)),
     )
+
+
+def kept(row: int | None, violations: Sequence[Violation]) -> dict[str, Any]:
+    """What is kept of a rejected line beside its payload."""
+    return {"row": row, "violations": [_kept(violation) for violation in violations]}
 
 
 def _kept(violation: Violation) -> dict[str, Any]:
@@ -136,6 +142,7 @@ async def accept(intake: OpenIntake, tally: Tally, digest: bytes, engine: Engine
             lines=tally.lines,
             sealed_receipt=seal_receipt(tally, intake, engine.vault),
             now=engine.now(),
+            received_on=engine.clock.today(),
         )
     )
     crash_point("after_accept_commit")

@@ -11,13 +11,12 @@ from typing import Any
 from gateway.clock import moment
 from gateway.errors import Refused
 from gateway.ledger.port import BatchRow, MessageRow
-from gateway.ledger.vault import Unsealable
+from gateway.ledger.vault import Unsealable, open_progress, payload_place
 from gateway.message import BatchId, MessageId, PartyId
 from gateway.observe.log import log
 from gateway.pipeline.cancellation import ISSUANCE
 from gateway.pipeline.engine import Engine
-from gateway.pipeline.journey import open_progress, payload_place
-from gateway.pipeline.record import kept_violations
+from gateway.pipeline.record import KIND, kept_violations
 from gateway.pipeline.validate import shown_reference
 from gateway.states import Outcome, PublicState
 from schemas import catalogue
@@ -123,9 +122,23 @@ async def _rows(
         after = rows[-1].line or 0
 
 
-async def application(party: PartyId, message_id: MessageId, engine: Engine) -> dict[str, Any]:
-    """One message's state, as its center sees it."""
-    return result(await own_message(party, message_id, engine), engine)
+async def message(party: PartyId, message_id: MessageId, engine: Engine) -> dict[str, Any]:
+    """One message's state, as its sender may see it. Raises `Refused("not_found")`."""
+    row = await own_message(party, message_id, engine)
+    if row.kind == KIND:
+        return result(row, engine)
+    return {
+        "message_id": row.id,
+        "kind": row.kind,
+        "state": _MESSAGE_STATES.get(row.public_state, row.public_state.value),
+        "reason": _reason(row),
+        "received_at": _time(row.received_at),
+        "updated_at": _time(row.updated_at),
+    }
+
+
+#: What became of a message other than an application, in its sender's words.
+_MESSAGE_STATES = {PublicState.ISSUED: "done"}
 
 
 def result(row: MessageRow, engine: Engine) -> dict[str, Any]:

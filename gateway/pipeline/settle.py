@@ -12,6 +12,7 @@ from gateway.observe.crash import crash_point
 from gateway.observe.log import log
 from gateway.observe.metrics import bound
 from gateway.pipeline.cancellation import cancellation_of
+from gateway.pipeline.consequences import APPLICATION, following
 from gateway.pipeline.decide import Cancel, Decision, Deliver, Doubt, Issue, Refuse, Review, Wait
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import Journey, StepState, StepStatus, late_place
@@ -34,7 +35,13 @@ async def settle(journey: Journey, decision: Decision, engine: Engine) -> None:
 
 
 def resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
-    """The move with which a decision ends a carry or an inquiry."""
+    """The move with which a decision ends a carry or an inquiry, and what it leads to."""
+    move = _resting_move(journey, decision, engine)
+    then = following(move, journey, engine)
+    return move if then is None else replace(move, then=then)
+
+
+def _resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
     now = engine.now()
     rest = Move(
         message=journey.message,
@@ -62,8 +69,8 @@ def resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
             )
         case Cancel():
             return replace(rest, to=State.CANCELLED, action="cancel", code="cancelled")
-        case Wait(to, until, reason):
-            return replace(rest, to=to, action="wait", next_at=until, code=reason)
+        case Wait(to, until, reason, waits_for):
+            return replace(rest, to=to, action="wait", next_at=until, code=reason, waits_for=waits_for)
         case Deliver():
             raise AssertionError("a message with steps due does not rest")
         case _:
@@ -71,7 +78,7 @@ def resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
 
 
 def _issued(rest: Move, journey: Journey, engine: Engine) -> Move:
-    if journey.message.parent_id is not None:
+    if journey.message.kind != APPLICATION:
         return replace(rest, action="done", outcome=Outcome.DONE)
     return replace(
         rest,

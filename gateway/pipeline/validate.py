@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from gateway.errors import Refused
+from gateway.flows.visas import CONTROLS
 from gateway.ledger.vault import Vault
 from gateway.message import BatchFacts
+from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import CheckedLine, Tally
 from gateway.ports import ReadHeader, ReadLine
-from gateway.settings import Settings
 from schemas.application import canonical, person_fields
 from schemas.rules import ApplicationRules, MahramRule, check_application, check_header
 from schemas.violation import Violation
 
 
-def rules_of(settings: Settings, today: Any) -> ApplicationRules:
-    """The limits of the control set in force, for lines received on `today`."""
-    controls = settings.controls
-    mahram = controls.mahram
+async def controls_in_force(engine: Engine) -> Mapping[str, Any]:
+    """The control set, as the authorities published it last."""
+    record = await engine.ledger.record(*CONTROLS)
+    return engine.settings.controls.model_dump(mode="json") if record is None else record.facts
+
+
+def rules_of(controls: Mapping[str, Any], today: date) -> ApplicationRules:
+    """The limits of a control set, for lines received on `today`."""
+    mahram = controls.get("mahram") or {"required": False}
+    below_age = mahram.get("below_age")
     return ApplicationRules(
         today=today,
-        passport_validity_months=controls.passport_validity_months,
-        specimen_issuers_allowed=controls.specimen_issuers_allowed,
-        mahram_rule=MahramRule(frozenset({mahram.sex}), mahram.below_age) if mahram.required else None,
-        max_stay_days=controls.max_stay_days,
+        passport_validity_months=controls["passport_validity_months"],
+        specimen_issuers_allowed=controls.get("specimen_issuers_allowed", False),
+        mahram_rule=MahramRule(frozenset({mahram["sex"]}), below_age) if mahram["required"] else None,
+        max_stay_days=controls.get("max_stay_days"),
     )
 
 

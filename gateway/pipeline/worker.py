@@ -6,13 +6,16 @@ import asyncio
 import os
 import socket
 from dataclasses import replace
+from datetime import date
 
+from gateway.clock import micros
 from gateway.errors import GatewayError, LeaseLost, Unavailable
 from gateway.ledger.port import Claimed, Move
 from gateway.message import Micros
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
 from gateway.pipeline.carry import carry
+from gateway.pipeline.day import new_day
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.inquire import inquire
 from gateway.pipeline.pace import Pace
@@ -61,7 +64,8 @@ class Worker:
 
     async def run(self) -> None:
         """Claim, carry and sweep until drained."""
-        helpers = (asyncio.create_task(self._sweep_for_ever()), asyncio.create_task(self._pace.keep()))
+        beside = (self._sweep_for_ever(), self._turn_days(), self._pace.keep())
+        helpers = tuple(asyncio.create_task(helper) for helper in beside)
         try:
             while not self._draining.is_set():
                 await self._claim_once()
@@ -135,13 +139,36 @@ class Worker:
             engine = self._engine
             carrying = engine.settings.gateway.carrying
             try:
-                swept = await engine.ledger.sweep(now=engine.now(), release=carrying.release_chunk)
+                swept = await engine.ledger.sweep(
+                    now=engine.now(),
+                    release=carrying.release_chunk,
+                    business_now=micros(engine.clock.business_now()),
+                )
             except Exception:  # without the sweeper nothing is woken or released: it goes on
                 log.exception("sweep_failed", action="sweep_failed")
             else:
                 engine.hints.notify(int(swept.anything_due))
                 _tell(swept.leases_ended, swept.expired, swept.abandoned_batches)
             await asyncio.sleep(carrying.sweep_interval_s)
+
+    async def _turn_days(self) -> None:
+        """Do each business day's work when it comes; what an earlier process began is done at the start."""
+        done: date | None = None
+        while True:
+            engine = self._engine
+            today = engine.clock.today()
+            if today != done:
+                done = today if await _day_done(engine) else done
+            await asyncio.sleep(engine.settings.gateway.carrying.sweep_interval_s)
+
+
+async def _day_done(engine: Engine) -> bool:
+    try:
+        await new_day(engine)
+    except Exception:  # tried again in a moment: what is done of it stays done
+        log.exception("new_day_failed", action="new_day_failed")
+        return False
+    return True
 
 
 async def _aside(message: Claimed, error: Exception, engine: Engine) -> Move:

@@ -37,6 +37,11 @@ class NeedToKnow:
             for operation, grant in operations.items()
         }
         self._paths = {key: _compiled(fields) for key, fields in self._granted.items()}
+        self._events = {
+            (receiver, kind): _tree(grant.fields)
+            for receiver, kinds in policy.events.items()
+            for kind, grant in kinds.items()
+        }
         self._results = {kind: _tree(fields) for kind, fields in policy.results.items()}
 
     def granted(self, destination: str, operation: str) -> tuple[str, ...]:
@@ -55,6 +60,19 @@ class NeedToKnow:
     def result(self, center_result: Mapping[str, Any], receiver: str = _SERVICE_CENTER) -> dict[str, Any]:
         """The part of a result that such a receiver may see, in the same shape; a center unless given."""
         return _pruned(center_result, self._results.get(receiver, {}))
+
+
+    def event(self, receiver: str, receiver_kind: str, kind: str, body: Body) -> dict[str, Any] | None:
+        """The part of an event that this party may have: by its own list, else by that of its kind of party.
+
+        None when neither has one: then it is not told at all.
+        """
+        tree = self._events.get((receiver, kind), self._events.get((receiver_kind, kind)))
+        return None if tree is None else _pruned(body, tree)
+
+    def receives(self, receiver: str, kind: str) -> bool:
+        """Whether this party itself (not its kind) is told of such events without being addressed."""
+        return (receiver, kind) in self._events
 
 
 def _compiled(fields: Iterable[str]) -> _Paths:

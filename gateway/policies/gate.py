@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from gateway.message import BatchFacts
+
+#: Hijri months that the two parts of an operational plan cover: Safar to Jumada II, Rajab to Sha'ban.
+PLAN_PARTS: Final = {1: range(2, 7), 2: range(7, 9)}
+PLANNED_MONTHS: Final = frozenset(month for part in PLAN_PARTS.values() for month in part)
 
 #: (kind, id) to the reference record's facts, or None when it is unknown.
 Lookup = Callable[[str, str], Mapping[str, Any] | None]
@@ -27,11 +31,26 @@ def closed_by(party: str, facts: BatchFacts, look_up: Lookup, today: date) -> st
     if licensee["status"] != "active":
         return "licensee_inactive"
     return (
-        _agent(facts, look_up, today)
+        _activation(facts, licensee, look_up, today)
+        or _agent(facts, look_up, today)
         or _mission(facts, look_up)
         or _package(facts, look_up)
         or _group(facts, look_up)
+        or _overstay(facts, look_up)
+        or _window(look_up, today)
     )
+
+
+def _activation(
+    facts: BatchFacts, licensee: Mapping[str, Any], look_up: Lookup, today: date
+) -> str | None:
+    """What was found for the season decides; a licensee known from the configuration needs no finding."""
+    found = look_up("activation", f"{facts.licensee}/{facts.season}")
+    if found is None:
+        return "licensee_not_activated" if licensee.get("needs_activation") else None
+    until = found.get("valid_until")
+    holds = found["active"] and (until is None or date.fromisoformat(until) >= today)
+    return None if holds else "licensee_not_activated"
 
 
 def _agent(facts: BatchFacts, look_up: Lookup, today: date) -> str | None:
@@ -67,3 +86,21 @@ def _group(facts: BatchFacts, look_up: Lookup) -> str | None:
     group = look_up("group", facts.group_number)
     owned = group is None or group["licensee"] == facts.licensee
     return None if owned else "group_of_another_licensee"
+
+
+def _overstay(facts: BatchFacts, look_up: Lookup) -> str | None:
+    """Whether the licensee or the agent is over the limit, as it stood after the latest movement."""
+    for kind, id in (("licensee", facts.licensee), ("agent", facts.agent)):
+        standing = look_up("overstay_standing", f"{kind}/{id}")
+        if standing is not None and standing["over"]:
+            return "overstay_limit"
+    return None
+
+
+def _window(look_up: Lookup, today: date) -> str | None:
+    """Request windows of the control set in force; none: always open."""
+    windows = (look_up("controls", "current") or {}).get("request_windows") or ()
+    day = today.isoformat()
+    if not windows or any(window["opens"] <= day <= window["closes"] for window in windows):
+        return None
+    return "window_closed"

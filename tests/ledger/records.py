@@ -84,7 +84,9 @@ async def accepted_batch(
     lines = [line(batch, n + 1, clock, person_key=persons[n] if persons else None) for n in range(count)]
     await ledger.add_lines(batch.batch_id, batch.intake_token, lines, rejected, intake_until=now(clock, s=60))
     await ledger.accept_batch(
-        Acceptance(batch.batch_id, batch.intake_token, FACTS, b"sha", count, b"receipt", now(clock))
+        Acceptance(
+            batch.batch_id, batch.intake_token, FACTS, b"sha", count, b"receipt", now(clock), clock.today()
+        )
     )
     await ledger.sweep(now=now(clock), release=100_000)
     return batch

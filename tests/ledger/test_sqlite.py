@@ -120,9 +120,9 @@ async def test_the_commits_behind_answers_and_intents_flush(tmp_path: Path, cloc
     flushed: list[tuple[str, bool]] = []
     run = ledger._writer.run
 
-    async def recorded(work: object, *, durable: bool = True) -> object:
+    async def recorded(work: object, *, durable: bool = True, quick: bool = False) -> object:
         flushed.append((work.__qualname__.split(".")[1], durable))  # type: ignore[attr-defined]
-        return await run(work, durable=durable)  # type: ignore[arg-type]
+        return await run(work, durable=durable, quick=quick)  # type: ignore[arg-type]
 
     ledger._writer.run = recorded  # type: ignore[method-assign,assignment]
     await accepted_batch(ledger, clock, 1)

@@ -21,7 +21,7 @@ async def test_an_application_that_goes_well_is_issued_after_both_checks(world: 
     assert world.nic.calls() == {"CheckClearance": 1}
     assert world.passports.calls() == {"VerifyPassport": 1}
     assert world.foreign_affairs.calls() == {"IssueVisa": 1}
-    shown = await report.application(CENTER, row.id, world.engine)
+    shown = await report.message(CENTER, row.id, world.engine)
     assert shown["visa"]["number"] == "6000000001"
     assert (await world.batch(receipt)).state == "completed"
 
@@ -33,7 +33,7 @@ async def test_a_clearance_refusal_ends_it_before_anything_is_issued_and_its_rea
     row = await world.only(await world.submit(1))
     await world.carry_until_rest()
 
-    shown = await report.application(CENTER, row.id, world.engine)
+    shown = await report.message(CENTER, row.id, world.engine)
     assert (shown["state"], shown["reason"]) == ("refused", "refused")
     assert "HIT" not in str(shown)
     assert "HIT" not in str(await operate.show(row.id, world.engine))
@@ -129,7 +129,7 @@ async def test_a_pending_clearance_is_followed_up_with_its_reference(world: Worl
     receipt = await world.submit(1)
     await world.carry_due()
     assert (await world.only(receipt)).state is State.AWAITING
-    shown = await report.application(CENTER, (await world.only(receipt)).id, world.engine)
+    shown = await report.message(CENTER, (await world.only(receipt)).id, world.engine)
     assert (shown["state"], shown["reason"]) == ("waiting", "answer_pending")
     assert shown["expected_at"] is not None
 
@@ -189,10 +189,10 @@ async def test_a_suspension_after_acceptance_holds_what_was_not_sent_and_lifting
 
 
 async def _set_licensee(world: World, status: str) -> None:
-    record = await world.engine.ledger.reference("licensee", "LIC-1001")
+    record = await world.engine.ledger.record("licensee", "LIC-1001")
     assert record is not None
-    changed = type(record)(record.kind, record.id, "2", {**record.facts, "status": status})
-    await world.engine.ledger.put_reference([changed])
+    facts = {**record.facts, "status": status}
+    await world.engine.ledger.work(lambda books: books.put("licensee", "LIC-1001", facts, version="2"))
 
 
 async def test_what_waits_past_its_travel_date_expires_and_frees_the_person(world: World) -> None:

@@ -125,7 +125,7 @@ async def test_two_operators_end_a_review_as_issued_and_the_center_gets_its_numb
     with pytest.raises(Conflict, match="same_operator"):
         await operate.confirm_resolution(row.id, "a", world.engine)
     await operate.confirm_resolution(row.id, "b", world.engine)
-    shown = await report.application(CENTER, row.id, world.engine)
+    shown = await report.message(CENTER, row.id, world.engine)
     assert (shown["state"], shown["visa"]["number"]) == ("issued", "6123456789")
     assert (await world.batch(receipt)).revision == 2
 

@@ -219,6 +219,6 @@ async def test_a_center_cannot_tell_a_refused_clearance_from_a_refused_visa(worl
         await world.carry_until_rest()
         partner.scripts[action] = before
         row = await world.only(receipt)
-        shown = await report.application(CENTER, row.id, world.engine)
+        shown = await report.message(CENTER, row.id, world.engine)
         reasons.append((shown["state"], shown["reason"], shown["errors"]))
     assert reasons[0] == reasons[1]

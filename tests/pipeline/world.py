@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from adapters.service_centers import READERS
 from adapters.service_centers.sample import sample_batch
-from cli.reference import records
+from cli.reference import load_initial
 from gateway.ledger.port import BatchRow, MessageRow
 from gateway.ledger.sqlite.ledger import SqliteLedger
 from gateway.ledger.vault import open_vault
@@ -28,7 +28,7 @@ from gateway.pipeline.worker import Hints
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.settings import Settings, demo_profile, load
 from gateway.states import State
-from tests.doubles import ISSUED, OPERATIONS, ManualClock, ScriptedPartner
+from tests.doubles import ISSUED, OPERATIONS, ManualClock, Reply, ScriptedPartner, issuing
 
 CENTER = PartyId("sc-01")
 
@@ -122,17 +122,22 @@ def shipped_settings() -> Settings:
     return demo_profile(load(Path(__file__).parents[2] / "config" / "gateway.yaml", {}))
 
 
+def willing(destination: str) -> dict[str, list[Reply]]:
+    """Answers with nothing in them to everything that this partner may be asked."""
+    asked = [operation for operation in OPERATIONS.values() if operation.destination == destination]
+    exchanges = [one for it in asked for one in (it.call, it.follow_up, it.inquiry) if one is not None]
+    return {one.action: [Answered({})] for one in exchanges}
+
+
 async def open_world(folder: Path) -> World:
     clock = ManualClock()
     settings = shipped_settings()
     ledger = SqliteLedger(folder / "ledger.db", clock)
     await ledger.open()
-    await ledger.put_reference(records(settings.reference))
-    nic = ScriptedPartner({"CheckClearance": [Answered({})], "InquireClearance": [Answered({})]})
-    passports = ScriptedPartner({"VerifyPassport": [Answered({})]})
-    foreign = ScriptedPartner(
-        {"IssueVisa": [ISSUED], "GetVisaStatus": [ISSUED], "CancelVisa": [Answered({})]}
-    )
+    await load_initial(settings, ledger, clock.today())
+    partners = {name: ScriptedPartner(willing(name)) for name in settings.destinations}
+    nic, passports, foreign = (partners[name] for name in ("nic", "passports", "foreign-affairs"))
+    foreign.scripts |= {"IssueVisa": [issuing()], "GetVisaStatus": [ISSUED]}
     engine = Engine(
         settings=settings,
         ledger=ledger,
@@ -142,7 +147,7 @@ async def open_world(folder: Path) -> World:
         metrics=Metrics(CollectorRegistry()),
         need_to_know=NeedToKnow(settings.confidentiality),
         operations=OPERATIONS,
-        partners={"nic": nic, "passports": passports, "foreign-affairs": foreign},
+        partners=partners,
         random=Random(1),
     )
     return World(engine, clock, nic, passports, foreign)

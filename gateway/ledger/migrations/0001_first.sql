@@ -22,6 +22,8 @@ CREATE TABLE batch (
     released_line   INTEGER NOT NULL DEFAULT 0,
     created_at      INTEGER NOT NULL,
     accepted_at     INTEGER,
+    -- the business day, for reports
+    received_on     TEXT,
     completed_at    INTEGER,
     confirmed_at    INTEGER,
     data_key        BLOB NOT NULL,
@@ -29,6 +31,8 @@ CREATE TABLE batch (
     UNIQUE (party, idempotency_key)
 ) STRICT;
 CREATE INDEX batch_open ON batch (state, id) WHERE state <> 'completed';
+CREATE INDEX batch_received ON batch (received_on) WHERE received_on IS NOT NULL;
+CREATE INDEX batch_season ON batch (season);
 CREATE INDEX batch_unreleased ON batch (id) WHERE state = 'processing' AND released_line < lines;
 
 -- How many lines of a batch stand in each state that a center sees.
@@ -74,6 +78,8 @@ CREATE TABLE message (
     send_by          INTEGER,
     -- when somebody last asked to try at once
     hurried_at       INTEGER,
+    -- held: the quota it waits for, or 'records' (any change of them)
+    waits_for        TEXT,
     revision         INTEGER NOT NULL DEFAULT 1,
     received_at      INTEGER NOT NULL,
     updated_at       INTEGER NOT NULL,
@@ -81,6 +87,7 @@ CREATE TABLE message (
     -- set while live; a second live application of the person can't be recorded
     live_person_key  BLOB,
     person_index     BLOB,
+    payload_sha      BLOB,
     data_key         BLOB NOT NULL,
     sealed_payload   BLOB NOT NULL,
     sealed_progress  BLOB,
@@ -94,6 +101,7 @@ CREATE INDEX message_due ON message (lane, next_at) WHERE state = 'ready';
 CREATE INDEX message_inquiry ON message (next_at)
     WHERE state IN ('uncertain', 'under_review') AND next_at IS NOT NULL;
 CREATE INDEX message_waiting ON message (next_at) WHERE state IN ('held', 'awaiting');
+CREATE INDEX message_waits_for ON message (waits_for, received_at) WHERE state = 'held';
 CREATE INDEX message_lease ON message (lease_until) WHERE state IN ('carried', 'inquiring');
 CREATE INDEX message_deadline ON message (deadline_at) WHERE state IN ('ready', 'held', 'awaiting');
 CREATE INDEX message_live ON message (kind, state, received_at)
@@ -143,20 +151,93 @@ CREATE TABLE outbox (
     kind       TEXT NOT NULL,
     message_id TEXT,
     batch_id   TEXT,
-    revision   INTEGER NOT NULL,
-    created_at INTEGER NOT NULL
+    revision   INTEGER NOT NULL DEFAULT 1,
+    created_at INTEGER NOT NULL,
+    -- of an event with data of its own, reduced to what its receiver may have; else it names what to fetch
+    event_id       TEXT,
+    subject        TEXT,
+    classification TEXT,
+    correlation_id TEXT,
+    data_key       BLOB,
+    sealed         BLOB
 ) STRICT;
 CREATE UNIQUE INDEX outbox_batch ON outbox (batch_id, revision) WHERE kind = 'batch.completed';
 CREATE INDEX outbox_receiver ON outbox (receiver, seq);
 
--- Licensees, centers, agents, missions, packages, groups as they stand now.
-CREATE TABLE reference (
-    kind    TEXT NOT NULL,
-    id      TEXT NOT NULL,
-    version TEXT NOT NULL,
-    facts   TEXT NOT NULL,
-    PRIMARY KEY (kind, id)
+-- How far each receiver has come on each channel (bus, webhook, confirmed).
+CREATE TABLE position (
+    receiver TEXT NOT NULL,
+    channel  TEXT NOT NULL,
+    seq      INTEGER NOT NULL,
+    failures INTEGER NOT NULL DEFAULT 0,
+    next_at  INTEGER,
+    PRIMARY KEY (receiver, channel)
 ) STRICT, WITHOUT ROWID;
+
+-- Licensees, centers, agents, contracts, packages, plans, controls …: every version that ever stood.
+CREATE TABLE record (
+    seq        INTEGER PRIMARY KEY,
+    kind       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    owner      TEXT NOT NULL,
+    version    TEXT NOT NULL,
+    facts      TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    message_id TEXT,
+    in_force   INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX record_in_force ON record (kind, id) WHERE in_force = 1;
+CREATE INDEX record_history ON record (kind, id, seq);
+CREATE INDEX record_owner ON record (kind, owner, id) WHERE in_force = 1;
+
+-- Ceilings, and who has taken a place under them.
+CREATE TABLE quota (
+    control TEXT NOT NULL,
+    scope   TEXT NOT NULL,
+    ceiling INTEGER NOT NULL,
+    taken   INTEGER NOT NULL DEFAULT 0 CHECK (taken >= 0),
+    PRIMARY KEY (control, scope)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE reservation (
+    message_id TEXT NOT NULL,
+    control    TEXT NOT NULL,
+    scope      TEXT NOT NULL,
+    PRIMARY KEY (message_id, control, scope)
+) STRICT, WITHOUT ROWID;
+
+-- Issued visas, by the blind index of their number, and where their holders are.
+CREATE TABLE visa (
+    number_index BLOB PRIMARY KEY,
+    message_id   TEXT NOT NULL,
+    party        TEXT NOT NULL,
+    licensee     TEXT NOT NULL,
+    agent        TEXT NOT NULL,
+    mission      TEXT NOT NULL,
+    season       INTEGER NOT NULL,
+    country      TEXT NOT NULL,
+    due_on       TEXT NOT NULL,
+    presence     TEXT NOT NULL,
+    arrived_on   TEXT,
+    departed_on  TEXT,
+    notices      INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX visa_message ON visa (message_id);
+CREATE INDEX visa_due ON visa (due_on) WHERE presence IN ('inside', 'overstayed');
+CREATE INDEX visa_overstayed ON visa (season, licensee, agent) WHERE presence = 'overstayed';
+CREATE INDEX visa_licensee ON visa (season, licensee, presence);
+CREATE INDEX visa_agent ON visa (season, agent, presence);
+
+-- Arrivals and departures; those of a visa that is not known yet are parked.
+CREATE TABLE movement (
+    message_id TEXT PRIMARY KEY,
+    visa_index BLOB NOT NULL,
+    direction  TEXT NOT NULL CHECK (direction IN ('arrival', 'departure')),
+    at         INTEGER NOT NULL,
+    -- the day that it was in Riyadh
+    day        TEXT NOT NULL,
+    matched    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX movement_visa ON movement (visa_index, at);
 
 -- A decision on a message under review: proposed by one operator, confirmed by another.
 CREATE TABLE resolution (
@@ -169,6 +250,14 @@ CREATE TABLE resolution (
     proposed_by  TEXT NOT NULL,
     proposed_at  INTEGER NOT NULL
 ) STRICT;
+
+-- Idempotency keys that senders chose for single messages; each stands for the first message sent under it.
+CREATE TABLE sender_key (
+    party      TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    PRIMARY KEY (party, key)
+) STRICT, WITHOUT ROWID;
 
 -- A bearer token's id is taken once on POST and PUT.
 CREATE TABLE token_use (
@@ -188,6 +277,18 @@ CREATE TABLE audit (
     from_state TEXT,
     to_state   TEXT,
     actor      TEXT NOT NULL,
-    code       TEXT
+    code       TEXT,
+    -- how far the records had come (record.seq): the versions that this was decided under
+    records    INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX audit_message ON audit (message_id, seq) WHERE message_id IS NOT NULL;
+
+-- Photos that a party put once; its lines name them. The digest is a keyed one, as every look-up key is.
+CREATE TABLE photo (
+    party      TEXT NOT NULL,
+    digest     BLOB NOT NULL,
+    data_key   BLOB NOT NULL,
+    sealed     BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (party, digest)
+) STRICT;

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import Any
+from collections.abc import Sequence
 
 from gateway.errors import LeaseLost
 from gateway.ledger.port import (
@@ -17,11 +14,11 @@ from gateway.ledger.port import (
     Intent,
     Move,
 )
+from gateway.ledger.sqlite.books import SqliteBooks, give_back
 from gateway.ledger.sqlite.connection import Row
 from gateway.ledger.sqlite.rows import CLAIMED_COLUMNS, claimed, insert_message, tell_center, write_audit
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import Micros
-from gateway.policies import gate
 from gateway.states import FINAL, Outcome, PublicState, State, check_move, public_state
 
 
@@ -30,35 +27,6 @@ class LaneCursor:
 
     def __init__(self) -> None:
         self.last = ""
-
-
-class ReferenceBook:
-    """Reference records as the database holds them, kept in memory once read.
-
-    The one writer connection is the only one that changes them, and it forgets this book when it does.
-    Used by the writer thread only.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Mapping[str, Any] | None] = {}
-
-    def forget(self) -> None:
-        self._known.clear()
-
-    def look_up(self, tx: Transaction) -> gate.Lookup:
-        """A look-up of facts by kind and id, for the gate."""
-
-        def find(kind: str, id: str) -> Mapping[str, Any] | None:
-            key = (kind, id)
-            if key not in self._known:
-                row = tx.one(REFERENCE_FACTS, key)
-                self._known[key] = None if row is None else json.loads(row["facts"])
-            return self._known[key]
-
-        return find
-
-
-REFERENCE_FACTS = "SELECT facts FROM reference WHERE kind = ? AND id = ?"
 
 
 # --- claim ------------------------------------------------------------------------------------------------
@@ -151,11 +119,9 @@ def _lease(
 # --- move ---------------------------------------------------------------------------------------------------
 
 
-def apply(
-    tx: Transaction, move: Move, book: ReferenceBook, today: date
-) -> Applied | GateClosed | CancelAsked:
+def apply(tx: Transaction, move: Move, books: SqliteBooks) -> Applied | GateClosed | CancelAsked:
     if move.intent is not None:
-        refusal = _may_intend(tx, move, book.look_up(tx), today)
+        refusal = _may_intend(tx, move, books)
         if refusal is not None:
             return refusal
     row = _write_move(tx, move)
@@ -169,22 +135,24 @@ def apply(
     cancel_asked = row["cancel_requested_at"] is not None
     if cancel_asked and move.outcome is Outcome.ISSUED and move.cancellation is not None:
         insert_message(tx, move.cancellation())
+    if move.then is not None:
+        move.then(books)
     return Applied(cancel_requested=cancel_asked)
 
 
-def _may_intend(
-    tx: Transaction, move: Move, look_up: gate.Lookup, today: date
-) -> GateClosed | CancelAsked | None:
+def _may_intend(tx: Transaction, move: Move, books: SqliteBooks) -> GateClosed | CancelAsked | None:
     """The last look before something irrevocable: a wish to cancel, and the gate."""
     if move.message.parent_id is not None:  # a cancellation takes something back: never gated
         return None
-    wish = tx.one(
-        "SELECT 1 FROM message WHERE id = ? AND cancel_requested_at IS NOT NULL", (move.message.id,)
+    held = tx.one(
+        "SELECT cancel_requested_at FROM message WHERE id = ? AND lease_token = ?",
+        (move.message.id, move.message.token),
     )
-    if wish is not None:
+    if held is None:  # the gate may take places: nothing may be written for a lost lease
+        raise LeaseLost(move.message.id)
+    if held["cancel_requested_at"] is not None:
         return CancelAsked()
-    code = gate.closed_by(move.message.party, move.message.facts, look_up, today)
-    return None if code is None else GateClosed(code)
+    return None if move.gate is None else move.gate(books)
 
 
 def _write_move(tx: Transaction, move: Move) -> Row:
@@ -196,7 +164,7 @@ def _write_move(tx: Transaction, move: Move) -> Row:
     shown = public_state(to, move.outcome, message.attempts)
     ends = to in FINAL
     row = tx.one(
-        """UPDATE message SET state = ?, public_state = ?, outcome = ?, code = ?, next_at = ?,
+        """UPDATE message SET state = ?, public_state = ?, outcome = ?, code = ?, next_at = ?, waits_for = ?,
            lease_until = ?, open_step = ?, send_by = ?, revision = revision + 1, updated_at = ?,
            completed_at = ?,
            live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END,
@@ -204,7 +172,8 @@ def _write_move(tx: Transaction, move: Move) -> Row:
            progress_revision = coalesce(?, progress_revision)
            WHERE id = ? AND lease_token = ? AND state = ?
            RETURNING cancel_requested_at, revision""",
-        (to, shown, move.outcome, move.code, move.next_at, move.lease_until if renewal else None,
+        (to, shown, move.outcome, move.code, move.next_at, move.waits_for,
+         move.lease_until if renewal else None,
          *_open_call(move), move.now, move.now if ends else None,
          ends and move.outcome not in (Outcome.ISSUED, Outcome.DONE),
          move.progress.sealed if move.progress else None,
@@ -213,6 +182,8 @@ def _write_move(tx: Transaction, move: Move) -> Row:
     )  # fmt: skip
     if row is None:
         raise LeaseLost(message.id)
+    if ends and move.outcome not in (Outcome.ISSUED, Outcome.DONE):
+        give_back(tx, message.id)
     # A leased message is shown as in progress, whichever of the two leased states it is in.
     tx.counters.count(message.batch_id, PublicState.IN_PROGRESS, shown)
     tell_center(
@@ -303,6 +274,7 @@ def settle_parent(tx: Transaction, parent_id: str | None, actor: str, now: Micro
         " revision = revision + 1, live_person_key = NULL WHERE id = ?",
         (State.CANCELLED, now, parent["id"]),
     )
+    give_back(tx, parent["id"])
     tx.counters.count(parent["batch_id"], parent["public_state"], PublicState.CANCELLED)
     tell_center(
         tx, kind=parent["kind"], party=parent["party"], message_id=parent["id"], batch_id=parent["batch_id"],

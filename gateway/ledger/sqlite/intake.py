@@ -10,12 +10,15 @@ from gateway.ledger.port import (
     AlreadyAccepted,
     BatchOpening,
     BeingReceived,
+    MessageRow,
     NewMessage,
     Opened,
 )
-from gateway.ledger.sqlite.rows import insert_message, write_audit
+from gateway.ledger.sqlite.connection import Row
+from gateway.ledger.sqlite.rows import insert_message, message, write_audit
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import BatchId, Micros
+from gateway.states import Outcome, State, check_move, public_state
 
 _RELEASED_AT_ONCE = 200
 
@@ -48,17 +51,51 @@ def add_lines(
     duplicate: Callable[[NewMessage], NewMessage],
     intake_until: Micros,
 ) -> Sequence[NewMessage]:
+    _renew(tx, batch_id, intake_token, intake_until)
+    taken = live_persons(tx, [line.person_key for line in lines if line.person_key])
+    recorded = [duplicate(line) if line.person_key in taken else line for line in lines]
+    for line in recorded:
+        insert_message(tx, line)
+    return recorded
+
+
+def _renew(tx: Transaction, batch_id: BatchId, intake_token: str, intake_until: Micros) -> None:
     renewed = tx.run(
         "UPDATE batch SET intake_until = ? WHERE id = ? AND intake_token = ? AND state = 'receiving'",
         (intake_until, batch_id, intake_token),
     )
     if not renewed:
         raise LeaseLost(batch_id)
-    taken = live_persons(tx, [line.person_key for line in lines if line.person_key])
-    recorded = [duplicate(line) if line.person_key in taken else line for line in lines]
-    for line in recorded:
-        insert_message(tx, line)
-    return recorded
+
+
+def reject_lines(
+    tx: Transaction,
+    batch_id: BatchId,
+    intake_token: str,
+    lines: Sequence[int],
+    code: str,
+    seal: Callable[[MessageRow], bytes],
+    intake_until: Micros,
+    now: Micros,
+) -> None:
+    # Sealed before anything is written: a unit of work refuses before its first write.
+    sealed = [(row, seal(message(row))) for line in lines for row in _accepted_line(tx, batch_id, line)]
+    _renew(tx, batch_id, intake_token, intake_until)
+    check_move(State.ACCEPTED, State.COMPLETED)
+    shown = public_state(State.COMPLETED, Outcome.REJECTED, 0)
+    for row, progress in sealed:
+        tx.run(
+            "UPDATE message SET state = ?, public_state = ?, outcome = ?, code = ?, sealed_progress = ?,"
+            " progress_revision = 1, live_person_key = NULL, updated_at = ?, completed_at = ? WHERE id = ?",
+            (State.COMPLETED, shown, Outcome.REJECTED, code, progress, now, now, row["id"]),
+        )
+        tx.counters.count(batch_id, row["public_state"], shown)
+
+
+def _accepted_line(tx: Transaction, batch_id: BatchId, line: int) -> list[Row]:
+    return tx.all(
+        "SELECT * FROM message WHERE batch_id = ? AND line = ? AND state = 'accepted'", (batch_id, line)
+    )
 
 
 def live_persons(tx: Transaction, keys: Sequence[bytes]) -> dict[bytes, BatchId | None]:
@@ -78,10 +115,10 @@ def accept_batch(tx: Transaction, acceptance: Acceptance) -> None:
     accepted = tx.run(
         "UPDATE batch SET state = 'processing', batch_reference = ?, licensee = ?, agent = ?, mission = ?,"
         " package = ?, group_number = ?, season = ?, payload_sha = ?, lines = ?, sealed_receipt = ?,"
-        " accepted_at = ? WHERE id = ? AND intake_token = ? AND state = 'receiving'",
+        " accepted_at = ?, received_on = ? WHERE id = ? AND intake_token = ? AND state = 'receiving'",
         (facts.batch_reference, facts.licensee, facts.agent, facts.mission, facts.package, facts.group_number,
          facts.season, acceptance.payload_sha, acceptance.lines, acceptance.sealed_receipt, acceptance.now,
-         acceptance.batch_id, acceptance.intake_token),
+         acceptance.received_on.isoformat(), acceptance.batch_id, acceptance.intake_token),
     )  # fmt: skip
     if not accepted:
         raise LeaseLost(acceptance.batch_id)

@@ -6,6 +6,7 @@ import asyncio
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +14,9 @@ from typing import TypeVar
 from gateway.clock import micros
 from gateway.errors import Unavailable
 from gateway.ledger import port
-from gateway.ledger.sqlite import carrying, intake, operating, reading, sweeping
+from gateway.ledger.books import Books, QuotaState, Record
+from gateway.ledger.sqlite import carrying, intake, operating, photos, reading, reporting, sweeping
+from gateway.ledger.sqlite.books import SqliteBooks
 from gateway.ledger.sqlite.connection import (
     Connection,
     DatabaseError,
@@ -22,13 +25,18 @@ from gateway.ledger.sqlite.connection import (
     open_reader,
     open_writer,
 )
+from gateway.ledger.sqlite.memory import BookMemory
 from gateway.ledger.sqlite.writer import GroupCommitWriter, Transaction
-from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
+from gateway.message import BatchId, MessageId, Micros, PartyId
 from gateway.ports import Clock
 from gateway.states import PublicState
 
 T = TypeVar("T")
 _READERS = 2
+
+
+#: So many are inserted in a few milliseconds.
+_QUICK_LINES = 256
 
 
 class SqliteLedger:
@@ -39,8 +47,8 @@ class SqliteLedger:
         self._clock = clock
         self._lock = ProcessLock(path.with_suffix(".lock"))
         self._cursor = carrying.LaneCursor()
-        self._book = carrying.ReferenceBook()
-        self._writer = GroupCommitWriter(self._connect, self._now, on_rollback=self._book.forget)
+        self._memory = BookMemory()
+        self._writer = GroupCommitWriter(self._connect, self._now, on_rollback=self._memory.forget)
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -81,11 +89,16 @@ class SqliteLedger:
         migrate(connection)
         return connection
 
+    def _books(self, tx: Transaction) -> SqliteBooks:
+        return SqliteBooks(tx, self._memory, self._clock.today())
+
     def _now(self) -> Micros:
         return micros(self._clock.now())
 
-    async def _write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
-        return await self._writer.run(work, durable=durable)
+    async def _write(
+        self, work: Callable[[Transaction], T], *, durable: bool = True, quick: bool = False
+    ) -> T:
+        return await self._writer.run(work, durable=durable, quick=quick)
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         if self._pool is None:
@@ -124,6 +137,23 @@ class SqliteLedger:
         return await self._write(
             lambda tx: intake.add_lines(tx, batch_id, intake_token, lines, duplicate, intake_until),
             durable=False,
+            quick=len(lines) <= _QUICK_LINES,
+        )
+
+    async def reject_lines(
+        self,
+        batch_id: BatchId,
+        intake_token: str,
+        lines: Sequence[int],
+        code: str,
+        seal: Callable[[port.MessageRow], bytes],
+        *,
+        intake_until: Micros,
+        now: Micros,
+    ) -> None:
+        await self._write(
+            lambda tx: intake.reject_lines(tx, batch_id, intake_token, lines, code, seal, intake_until, now),
+            durable=False,
         )
 
     async def accept_batch(self, acceptance: port.Acceptance) -> None:
@@ -139,12 +169,13 @@ class SqliteLedger:
     ) -> Sequence[port.Claimed]:
         # A claim that a power cut takes back leaves the message ready: nothing was sent under it yet.
         return await self._write(
-            lambda tx: carrying.claim(tx, self._cursor, worker, limit, now, lease_until), durable=False
+            lambda tx: carrying.claim(tx, self._cursor, worker, limit, now, lease_until),
+            durable=False,
+            quick=True,
         )
 
     async def apply(self, move: port.Move) -> port.Applied | port.GateClosed | port.CancelAsked:
-        today = self._clock.today()
-        return await self._write(lambda tx: carrying.apply(tx, move, self._book, today))
+        return await self._write(lambda tx: carrying.apply(tx, move, self._books(tx)), quick=True)
 
     async def keep_late_answer(
         self, message: port.Claimed, attempt: port.AttemptRecord, *, now: Micros
@@ -154,8 +185,10 @@ class SqliteLedger:
     async def attempts(self, message_id: MessageId) -> Sequence[port.AttemptRecord]:
         return await self._read(lambda reader: reading.attempts(reader, message_id))
 
-    async def sweep(self, *, now: Micros, release: int) -> port.Swept:
-        return await self._write(lambda tx: sweeping.sweep(tx, now, release), durable=False)
+    async def sweep(self, *, now: Micros, release: int, business_now: Micros | None = None) -> port.Swept:
+        return await self._write(
+            lambda tx: sweeping.sweep(tx, now, release, business_now=business_now), durable=False
+        )
 
     # what parties and operators ask for
 
@@ -183,7 +216,7 @@ class SqliteLedger:
         settle: Callable[[port.MessageRow, port.Resolution], port.Resolved],
     ) -> port.MessageRow:
         return await self._write(
-            lambda tx: operating.confirm_resolution(tx, message_id, operator, now, settle)
+            lambda tx: operating.confirm_resolution(tx, message_id, operator, now, settle, self._books(tx))
         )
 
     async def use_token(
@@ -194,20 +227,61 @@ class SqliteLedger:
         )
 
     async def put_reference(self, records: Sequence[port.ReferenceRecord]) -> None:
-        def put(tx: Transaction) -> None:
-            operating.put_reference(tx, records, tx.now)
-            self._book.forget()
+        await self._write(lambda tx: operating.put_reference(tx, records, self._books(tx)))
 
-        await self._write(put)
+    async def take(self, message: port.NewMessage, work: Callable[[Books], str | None]) -> port.Taken:
+        return await self._write(lambda tx: operating.take(tx, message, work, self._books(tx)))
+
+    async def work(self, work: Callable[[Books], T]) -> T:
+        return await self._write(lambda tx: work(self._books(tx)))
+
+    async def mark(
+        self, receiver: PartyId, channel: str, position: port.Position, *, after: int | None = None
+    ) -> bool:
+        # A mark that a power cut takes back only means that something is told twice.
+        return await self._write(
+            lambda tx: operating.mark(tx, receiver, channel, position, after), durable=False
+        )
+
+    async def rewind(
+        self, receiver: PartyId, channel: str, seq: int, *, actor: str, reason: str, now: Micros
+    ) -> port.Position:
+        return await self._write(lambda tx: operating.rewind(tx, receiver, channel, seq, actor, reason, now))
 
     # reading
 
-    async def reference(self, kind: str, id: str) -> port.ReferenceRecord | None:
-        return await self._read(lambda reader: reading.reference(reader, kind, id))
+    async def record(self, kind: str, id: str, *, at: int | None = None) -> Record | None:
+        return await self._read(lambda reader: reading.record(reader, kind, id, at))
 
-    async def closed_by(self, party: PartyId, facts: BatchFacts, *, now: Micros) -> str | None:
-        today = self._clock.today()
-        return await self._read(lambda reader: reading.closed_by(reader, party, facts, today))
+    async def look(self, query: Callable[[Books], T]) -> T:
+        now = self._now()
+        return await self._read(
+            lambda reader: query(SqliteBooks(Transaction(reader, now), BookMemory(), self._clock.today()))
+        )
+
+    async def visa_flow(self, since: date, until: date) -> Sequence[port.FlowRow]:
+        return await self._read(lambda reader: reporting.visa_flow(reader, since, until))
+
+    async def season_totals(self, season: int) -> port.SeasonTotals:
+        return await self._read(lambda reader: reporting.season_totals(reader, season))
+
+    async def census(self) -> Sequence[port.Tally]:
+        return await self._read(reporting.census)
+
+    async def quotas(self) -> Sequence[QuotaState]:
+        return await self._read(reporting.quotas)
+
+    async def events(self, receiver: PartyId, *, after: int, limit: int) -> Sequence[port.StoredEvent]:
+        return await self._read(lambda reader: reading.events(reader, receiver, after, limit))
+
+    async def position(self, receiver: PartyId, channel: str) -> port.Position:
+        return await self._read(lambda reader: reading.position(reader, receiver, channel))
+
+    async def events_of(self, message_id: MessageId) -> Sequence[port.StoredEvent]:
+        return await self._read(lambda reader: reading.events_of(reader, message_id))
+
+    async def records_of(self, message_id: MessageId) -> Sequence[Record]:
+        return await self._read(lambda reader: reading.records_of(reader, message_id))
 
     async def batch(self, batch_id: BatchId) -> port.BatchRow | None:
         return await self._read(lambda reader: reading.batch(reader, batch_id))
@@ -239,3 +313,13 @@ class SqliteLedger:
 
     async def audit_head(self) -> int:
         return await self._read(reading.audit_head)
+
+    # photos
+
+    async def put_photo(
+        self, party: PartyId, digest: bytes, *, data_key: bytes, sealed: bytes, now: Micros
+    ) -> bool:
+        return await self._write(lambda tx: photos.put_photo(tx, party, digest, data_key, sealed, now))
+
+    async def photos_known(self, party: PartyId, digests: Sequence[bytes]) -> frozenset[bytes]:
+        return await self._read(lambda reader: photos.photos_known(reader, party, digests))

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from gateway.errors import Conflict
-from gateway.ledger.port import MessageRow, NewMessage, Progress, ReferenceRecord, Resolution, Resolved
+from gateway.ledger.books import Books
+from gateway.ledger.records import (
+    MessageRow,
+    NewMessage,
+    Position,
+    Progress,
+    ReferenceRecord,
+    Resolution,
+    Resolved,
+    Taken,
+)
 from gateway.ledger.sqlite import rows
+from gateway.ledger.sqlite.books import SqliteBooks, give_back
 from gateway.ledger.sqlite.carrying import settle_parent
 from gateway.ledger.sqlite.connection import Row
 from gateway.ledger.sqlite.rows import insert_message, tell_center, write_audit
@@ -72,6 +85,8 @@ def _end(
          ends and outcome not in (Outcome.ISSUED, Outcome.DONE), progress.sealed if progress else None,
          progress.revision if progress else None, row["id"]),
     )  # fmt: skip
+    if ends and outcome not in (Outcome.ISSUED, Outcome.DONE):
+        give_back(tx, row["id"])
     tx.counters.count(row["batch_id"], row["public_state"], shown)
     tell_center(
         tx, kind=row["kind"], party=row["party"], message_id=row["id"], batch_id=row["batch_id"],
@@ -150,6 +165,7 @@ def confirm_resolution(
     operator: str,
     now: Micros,
     settle: Callable[[MessageRow, Resolution], Resolved],
+    books: SqliteBooks,
 ) -> MessageRow:
     row = _row(tx, message_id)
     found = tx.one("SELECT * FROM resolution WHERE message_id = ?", (message_id,))
@@ -169,6 +185,8 @@ def confirm_resolution(
         settle_parent(tx, row["parent_id"], operator, now)
     if resolved.cancellation is not None:
         insert_message(tx, resolved.cancellation)
+    if resolved.then is not None:
+        resolved.then(books)
     return rows.message(_row(tx, message_id))
 
 
@@ -195,15 +213,92 @@ def use_token(
     return known is not None and bool(idempotency_key) and known["idempotency_key"] == idempotency_key
 
 
-def put_reference(tx: Transaction, records: Sequence[ReferenceRecord], now: Micros) -> None:
-    """Replace what changed; what was held for such a record is looked at again."""
-    changed = 0
-    for record in records:
-        changed += tx.run(
-            "INSERT INTO reference (kind, id, version, facts) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, facts = excluded.facts"
-            " WHERE reference.facts <> excluded.facts",
-            (record.kind, record.id, record.version, json.dumps(record.facts, sort_keys=True, default=str)),
+def put_reference(tx: Transaction, records: Sequence[ReferenceRecord], books: SqliteBooks) -> None:
+    """Each stands until a message makes another version of it; then the file's no longer counts."""
+    for given in records:
+        known = books.record(given.kind, given.id)
+        if known is not None and (known.message_id is not None or known.facts == _kept(given.facts)):
+            continue
+        books.put(given.kind, given.id, given.facts, version=given.version, owner=given.owner)
+
+
+def _kept(facts: Mapping[str, Any]) -> Any:
+    """As they read once they were kept."""
+    return json.loads(json.dumps(facts, sort_keys=True, default=str))
+
+
+def take(
+    tx: Transaction, message: NewMessage, work: Callable[[Books], str | None], books: SqliteBooks
+) -> Taken:
+    known = tx.one(
+        "SELECT id, received_at, payload_sha FROM message WHERE party = ? AND idempotency_key = ?",
+        (message.party, message.idempotency_key),
+    )
+    if known is not None and known["payload_sha"] != message.payload_sha:
+        raise Conflict("idempotency_key_reused")
+    _check_sender_key(tx, message)
+    if known is not None:
+        _keep_sender_key(tx, message, known["id"])
+        return Taken(MessageId(known["id"]), Micros(known["received_at"]), duplicate=True)
+    code = work(books)
+    insert_message(tx, message if code is None else replace(message, code=code))
+    _keep_sender_key(tx, message, message.id)
+    write_audit(
+        tx, at=message.received_at, message_id=message.id, action="take", after=message.state,
+        actor=message.party, code=code or message.code,
+    )  # fmt: skip
+    return Taken(message.id, message.received_at, code=code)
+
+
+def _check_sender_key(tx: Transaction, message: NewMessage) -> None:
+    """Raises `Conflict` when the sender's own key stands for another message."""
+    if message.sender_key is None:
+        return
+    first = tx.one(
+        "SELECT idempotency_key FROM message WHERE id ="
+        " (SELECT message_id FROM sender_key WHERE party = ? AND key = ?)",
+        (message.party, message.sender_key),
+    )
+    if first is not None and first["idempotency_key"] != message.idempotency_key:
+        raise Conflict("idempotency_key_reused")
+
+
+def _keep_sender_key(tx: Transaction, message: NewMessage, stands_for: str) -> None:
+    if message.sender_key is not None:
+        tx.run(
+            "INSERT INTO sender_key (party, key, message_id) VALUES (?, ?, ?)"
+            " ON CONFLICT (party, key) DO UPDATE SET message_id = excluded.message_id",
+            (message.party, message.sender_key, stands_for),
         )
-    if changed:
-        tx.run("UPDATE message SET next_at = ?, hurried_at = ? WHERE state = 'held'", (now, now))
+
+
+def mark(tx: Transaction, receiver: PartyId, channel: str, position: Position, after: int | None) -> bool:
+    if after is not None and after != _come_to(tx, receiver, channel):
+        return False
+    tx.run(
+        "INSERT INTO position (receiver, channel, seq, failures, next_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (receiver, channel) DO UPDATE SET seq = max(position.seq, excluded.seq),"
+        " failures = excluded.failures, next_at = excluded.next_at",
+        (receiver, channel, position.seq, position.failures, position.next_at),
+    )
+    return True
+
+
+def _come_to(tx: Transaction, receiver: PartyId, channel: str) -> int:
+    row = tx.one("SELECT seq FROM position WHERE receiver = ? AND channel = ?", (receiver, channel))
+    return 0 if row is None else int(row["seq"])
+
+
+def rewind(
+    tx: Transaction, receiver: PartyId, channel: str, seq: int, actor: str, reason: str, now: Micros
+) -> Position:
+    if seq > _come_to(tx, receiver, channel):
+        raise Conflict("not_delivered_yet")
+    tx.run(
+        "INSERT INTO position (receiver, channel, seq, failures, next_at) VALUES (?, ?, ?, 0, ?)"
+        " ON CONFLICT (receiver, channel) DO UPDATE SET seq = excluded.seq, failures = 0,"
+        " next_at = excluded.next_at",
+        (receiver, channel, seq, now),
+    )
+    write_audit(tx, at=now, action=f"rewind {channel} {receiver}", actor=actor, code=reason)
+    return Position(seq, 0, now)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import Any
 
-from gateway.ledger.port import (
+from gateway.ledger.books import Record
+from gateway.ledger.records import (
     AttemptRecord,
     AuditRow,
     BatchRow,
     Gauge,
     MessageFilter,
     MessageRow,
-    ReferenceRecord,
+    Position,
     Resolution,
+    StoredEvent,
 )
 from gateway.ledger.sqlite import rows
 from gateway.ledger.sqlite.connection import Connection
-from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
-from gateway.policies import gate
+from gateway.ledger.sqlite.memory import RECORD
+from gateway.message import BatchId, MessageId, Micros, PartyId
 from gateway.states import PublicState, State
 
 _LIVE = "state NOT IN ('completed', 'cancelled', 'expired')"
@@ -85,19 +84,41 @@ def resolution(reader: Connection, message_id: MessageId) -> Resolution | None:
     return None if row is None else rows.resolution(row)
 
 
-def reference(reader: Connection, kind: str, id: str) -> ReferenceRecord | None:
-    row = reader.execute("SELECT * FROM reference WHERE kind = ? AND id = ?", (kind, id)).fetchone()
-    if row is None:
-        return None
-    return ReferenceRecord(row["kind"], row["id"], row["version"], json.loads(row["facts"]))
+def record(reader: Connection, kind: str, id: str, at: int | None) -> Record | None:
+    if at is None:
+        row = reader.execute(RECORD, (kind, id)).fetchone()
+    else:
+        row = reader.execute(
+            "SELECT * FROM record WHERE kind = ? AND id = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
+            (kind, id, at),
+        ).fetchone()
+    return None if row is None else rows.record(row)
 
 
-def closed_by(reader: Connection, party: PartyId, facts: BatchFacts, today: date) -> str | None:
-    def look_up(kind: str, id: str) -> Mapping[str, Any] | None:
-        record = reference(reader, kind, id)
-        return None if record is None else record.facts
+def events(reader: Connection, receiver: PartyId, after: int, limit: int) -> Sequence[StoredEvent]:
+    found = reader.execute(
+        "SELECT * FROM outbox WHERE receiver = ? AND seq > ? ORDER BY seq LIMIT ?", (receiver, after, limit)
+    )
+    return [rows.event(row) for row in found.fetchall()]
 
-    return gate.closed_by(party, facts, look_up, today)
+
+def events_of(reader: Connection, message_id: MessageId) -> Sequence[StoredEvent]:
+    found = reader.execute(
+        "SELECT * FROM outbox WHERE message_id = ? AND sealed IS NOT NULL ORDER BY seq", (message_id,)
+    )
+    return [rows.event(row) for row in found.fetchall()]
+
+
+def records_of(reader: Connection, message_id: MessageId) -> Sequence[Record]:
+    found = reader.execute("SELECT * FROM record WHERE message_id = ? ORDER BY seq", (message_id,))
+    return [rows.record(row) for row in found.fetchall()]
+
+
+def position(reader: Connection, receiver: PartyId, channel: str) -> Position:
+    row = reader.execute(
+        "SELECT * FROM position WHERE receiver = ? AND channel = ?", (receiver, channel)
+    ).fetchone()
+    return Position() if row is None else Position(row["seq"], row["failures"], row["next_at"])
 
 
 def gauges(reader: Connection) -> Sequence[Gauge]:

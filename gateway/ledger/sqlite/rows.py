@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from gateway.ledger.port import AttemptRecord, AuditRow, BatchRow, Claimed, MessageRow, NewMessage, Resolution
+import json
+
+from gateway.ledger.books import Record
+from gateway.ledger.records import (
+    AttemptRecord,
+    AuditRow,
+    BatchRow,
+    Claimed,
+    MessageRow,
+    NewMessage,
+    Resolution,
+    StoredEvent,
+)
 from gateway.ledger.sqlite.connection import Row
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
@@ -133,6 +145,37 @@ def audit(row: Row) -> AuditRow:
         to_state=row["to_state"],
         actor=row["actor"],
         code=row["code"],
+        records=row["records"],
+    )
+
+
+def record(row: Row) -> Record:
+    return Record(
+        kind=row["kind"],
+        id=row["id"],
+        seq=row["seq"],
+        version=row["version"],
+        facts=json.loads(row["facts"]),
+        owner=row["owner"],
+        message_id=row["message_id"],
+    )
+
+
+def event(row: Row) -> StoredEvent:
+    return StoredEvent(
+        seq=row["seq"],
+        id=row["event_id"] or str(row["seq"]),
+        receiver=PartyId(row["receiver"]),
+        kind=row["kind"],
+        subject=row["subject"] or row["message_id"] or row["batch_id"] or "",
+        classification=row["classification"] or "public",
+        created_at=Micros(row["created_at"]),
+        message_id=row["message_id"],
+        batch_id=row["batch_id"],
+        revision=row["revision"],
+        correlation_id=row["correlation_id"],
+        data_key=row["data_key"],
+        sealed=row["sealed"],
     )
 
 
@@ -151,9 +194,9 @@ def resolution(row: Row) -> Resolution:
 _INSERT_MESSAGE = """
 INSERT INTO message (id, kind, party, licensee, agent, mission, package, group_number, season, batch_id,
     batch_reference, line, parent_id, reference, idempotency_key, lane, state, public_state, outcome, code,
-    next_at, deadline_at, received_at, updated_at, completed_at, live_person_key, person_index, data_key,
-    sealed_payload, sealed_progress, progress_revision, versions)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    next_at, deadline_at, received_at, updated_at, completed_at, live_person_key, person_index, payload_sha,
+    data_key, sealed_payload, sealed_progress, progress_revision, versions)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -171,8 +214,9 @@ def insert_message(tx: Transaction, new: NewMessage) -> None:
          where.group_number, where.season, new.batch_id, where.batch_reference, new.line, new.parent_id,
          new.reference, new.idempotency_key, new.lane, new.state, shown, new.outcome, new.code, new.next_at,
          new.deadline_at, new.received_at, new.received_at,
-         new.received_at if new.state is State.COMPLETED else None, live, new.person_key, new.data_key,
-         new.sealed_payload, new.sealed_progress, 1 if new.sealed_progress else 0, new.versions),
+         new.received_at if new.state is State.COMPLETED else None, live, new.person_key, new.payload_sha,
+         new.data_key, new.sealed_payload, new.sealed_progress, 1 if new.sealed_progress else 0,
+         new.versions),
     )  # fmt: skip
     tx.counters.count(new.batch_id, None, shown)
 
@@ -208,9 +252,9 @@ def write_audit(
     after: str | None = None,
     code: str | None = None,
 ) -> None:
-    """Append to the audit log."""
+    """Append to the audit log, with how far the records had come: what was decided was decided under them."""
     tx.run(
-        "INSERT INTO audit (at, message_id, batch_id, action, from_state, to_state, actor, code)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO audit (at, message_id, batch_id, action, from_state, to_state, actor, code, records)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(seq), 0) FROM record))",
         (at, message_id, batch_id, action, before, after, actor, code),
     )

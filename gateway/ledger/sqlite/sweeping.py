@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.ledger.port import Swept
 from gateway.ledger.sqlite import intake
+from gateway.ledger.sqlite.books import give_back
 from gateway.ledger.sqlite.carrying import close_open_attempts
 from gateway.ledger.sqlite.connection import Row
 from gateway.ledger.sqlite.rows import tell_center, write_audit
@@ -14,11 +15,19 @@ from gateway.states import FINAL, State, check_move, public_state
 _BATCH_OF_ABANDONED = 4
 
 
-def sweep(tx: Transaction, now: Micros, release: int, *, all_leases: bool = False) -> Swept:
+def sweep(
+    tx: Transaction,
+    now: Micros,
+    release: int,
+    *,
+    business_now: Micros | None = None,
+    all_leases: bool = False,
+) -> Swept:
+    by_date = now if business_now is None else business_now
     return Swept(
         leases_ended=_end_leases(tx, now, all_leases),
-        woken=_wake(tx, now),
-        expired=_expire(tx, now),
+        woken=_wake(tx, now, by_date),
+        expired=_expire(tx, now, by_date),
         released=_release(tx, now, release),
         abandoned_batches=_discard_abandoned(tx, now, all_leases),
     )
@@ -41,24 +50,24 @@ def _end_leases(tx: Transaction, now: Micros, all_leases: bool) -> int:
     return len(dead)
 
 
-def _wake(tx: Transaction, now: Micros) -> int:
+def _wake(tx: Transaction, now: Micros, by_date: Micros) -> int:
     due = tx.all(
         f"SELECT {_SHIFTED} FROM message INDEXED BY message_waiting"
         " WHERE state IN ('held', 'awaiting') AND next_at <= ? AND (deadline_at IS NULL OR deadline_at > ?)"
         " LIMIT 1000",
-        (now, now),
+        (now, by_date),
     )
     for row in due:
         _shift(tx, row, State.READY, now, action="wake", next_at=now)
     return len(due)
 
 
-def _expire(tx: Transaction, now: Micros) -> int:
+def _expire(tx: Transaction, now: Micros, by_date: Micros) -> int:
     late = tx.all(
         f"SELECT {_SHIFTED} FROM message INDEXED BY message_deadline"
         " WHERE state IN ('ready', 'held', 'awaiting') AND deadline_at <= ? AND NOT EXISTS"
         " (SELECT 1 FROM effect WHERE message_id = message.id AND effect.state <> 'free') LIMIT 1000",
-        (now,),
+        (by_date,),
     )
     for row in late:
         _shift(tx, row, State.EXPIRED, now, action="expire", next_at=None, code="expired")
@@ -85,6 +94,8 @@ def _shift(
         " completed_at = ?, live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END WHERE id = ?",
         (to, shown, next_at, code, now, now if to in FINAL else None, to in FINAL, row["id"]),
     )
+    if to in FINAL:
+        give_back(tx, row["id"])
     tx.counters.count(row["batch_id"], row["public_state"], shown)
     tell_center(
         tx, kind=row["kind"], party=row["party"], message_id=row["id"], batch_id=row["batch_id"],

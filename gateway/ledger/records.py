@@ -1,0 +1,439 @@
+"""The records that pass between the gateway and its store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
+from gateway.states import Outcome, PublicState, State
+
+if TYPE_CHECKING:
+    from gateway.ledger.books import Books
+
+# --- intake -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOpening:
+    """A batch about to be received: holds (party, idempotency key) until `intake_until`."""
+
+    batch_id: BatchId
+    party: PartyId
+    idempotency_key: str
+    intake_token: str
+    intake_until: Micros
+    mode: str
+    data_key: bytes
+    now: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The key is ours; lines may be added."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyAccepted:
+    """This key was accepted before: compare `payload_sha`, then give the first answer again."""
+
+    batch_id: BatchId
+    payload_sha: bytes
+    data_key: bytes
+    sealed_receipt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BeingReceived:
+    """Another request is receiving this key right now."""
+
+    retry_after_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message as it is recorded first. `state` is accepted, or completed for a rejected line."""
+
+    id: MessageId
+    kind: str
+    party: PartyId
+    facts: BatchFacts
+    reference: str
+    lane: str
+    state: State
+    received_at: Micros
+    data_key: bytes
+    sealed_payload: bytes
+    #: Versions of schema, itinerary, policy and controls that the decision was taken under.
+    versions: str
+    batch_id: BatchId | None = None
+    line: int | None = None
+    parent_id: MessageId | None = None
+    idempotency_key: str | None = None
+    outcome: Outcome | None = None
+    code: str | None = None
+    next_at: Micros | None = None
+    deadline_at: Micros | None = None
+    person_key: bytes | None = None
+    sealed_progress: bytes | None = None
+    #: Of the canonical body, where a repetition of the key is told from a reuse by it.
+    payload_sha: bytes | None = None
+    #: A second idempotency key, of the sender's choice: it stands for one message too.
+    sender_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """The commit behind a 202: the batch, whole, with the receipt that its repetitions get."""
+
+    batch_id: BatchId
+    intake_token: str
+    facts: BatchFacts
+    payload_sha: bytes
+    lines: int
+    sealed_receipt: bytes
+    now: Micros
+    #: The business day.
+    received_on: date
+
+
+# --- carrying --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message leased to this worker, as the ledger holds it. `token` fences every later write."""
+
+    id: MessageId
+    kind: str
+    state: State
+    party: PartyId
+    facts: BatchFacts
+    reference: str
+    batch_id: BatchId | None
+    line: int | None
+    parent_id: MessageId | None
+    token: int
+    attempts: int
+    received_at: Micros
+    deadline_at: Micros | None
+    cancel_requested_at: Micros | None
+    open_step: str | None
+    send_by: Micros | None
+    #: When somebody last asked to try at once.
+    hurried_at: Micros | None
+    data_key: bytes
+    sealed_payload: bytes
+    sealed_progress: bytes | None
+    progress_revision: int
+    versions: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt. Recorded whole when finished; an open one is recorded by its intent."""
+
+    step: str
+    action: str
+    kind: str
+    repeatable: bool
+    started_at: Micros
+    send_by: Micros
+    outcome: str
+    policy: str
+    finished_at: Micros | None = None
+    code: str | None = None
+    #: The result of an answer that came too late to be used, as evidence.
+    sealed_result: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be asked of a partner that must not be asked twice."""
+
+    step: str
+    destination: str
+    request_reference: str
+    send_by: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The sealed results of a message's steps; `revision` is the one it was sealed for."""
+
+    sealed: bytes
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One state move of one leased message and all that goes with it, in one transaction."""
+
+    message: Claimed
+    to: State
+    now: Micros
+    action: str
+    actor: str
+    outcome: Outcome | None = None
+    code: str | None = None
+    next_at: Micros | None = None
+    progress: Progress | None = None
+    attempts: Sequence[AttemptRecord] = ()
+    #: Set for the commit before a call that must not be repeated.
+    intent: Intent | None = None
+    #: The gate, looked at again in the transaction that records the intent.
+    gate: Callable[[Books], GateClosed | None] | None = None
+    #: What the move leads to beyond its message, written in the same transaction.
+    then: Callable[[Books], None] | None = None
+    #: What a held message waits for: the name of a quota, or `records` (any change of them).
+    waits_for: str | None = None
+    #: The open intent has ended: `done` (the effect exists) or `free` (proven not done).
+    intent_ends: str | None = None
+    lease_until: Micros | None = None
+    send_by: Micros | None = None
+    #: Called in the transaction when a cancellation was asked for meanwhile and this move issues.
+    cancellation: Callable[[], NewMessage] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The move is durable. `cancel_requested` tells that somebody asked for a cancellation meanwhile."""
+
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GateClosed:
+    """Nothing was written: the intent may not be recorded, for the reason `code`."""
+
+    code: str
+    #: When it may open by itself, if that is known.
+    until: Micros | None = None
+    #: See `Move.waits_for`.
+    waits_for: str = "records"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Nothing was written: a cancellation was asked for before the intent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep set right, for metrics and logs."""
+
+    released: int = 0
+    woken: int = 0
+    expired: int = 0
+    leases_ended: int = 0
+    abandoned_batches: int = 0
+
+    @property
+    def anything_due(self) -> bool:
+        return bool(self.released or self.woken or self.leases_ended)
+
+
+# --- views -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch as its center may ask for it."""
+
+    id: BatchId
+    party: PartyId
+    state: str
+    revision: int
+    facts: BatchFacts
+    lines: int
+    created_at: Micros
+    accepted_at: Micros | None
+    completed_at: Micros | None
+    confirmed_at: Micros | None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message for views: the center's pages and results, the operators' lists."""
+
+    id: MessageId
+    kind: str
+    party: PartyId
+    facts: BatchFacts
+    batch_id: BatchId | None
+    line: int | None
+    parent_id: MessageId | None
+    reference: str
+    state: State
+    public_state: PublicState
+    outcome: Outcome | None
+    code: str | None
+    attempts: int
+    next_at: Micros | None
+    deadline_at: Micros | None
+    cancel_requested_at: Micros | None
+    lease_token: int
+    lease_until: Micros | None
+    open_step: str | None
+    send_by: Micros | None
+    revision: int
+    received_at: Micros
+    updated_at: Micros
+    completed_at: Micros | None
+    data_key: bytes
+    sealed_payload: bytes
+    sealed_progress: bytes | None
+    progress_revision: int
+    versions: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One entry of the audit log."""
+
+    seq: int
+    at: Micros
+    message_id: str | None
+    batch_id: str | None
+    action: str
+    from_state: str | None
+    to_state: str | None
+    actor: str
+    code: str | None
+    #: How far the records had come (`books.Record.seq`): the versions that this was decided under.
+    records: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which messages an operator means. All given conditions hold together."""
+
+    state: State | None = None
+    kind: str | None = None
+    party: PartyId | None = None
+    batch_id: BatchId | None = None
+    #: Not updated since.
+    older_than: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """Non-final messages of one kind and state, and when the oldest was received."""
+
+    kind: str
+    state: State
+    count: int
+    oldest_received_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRecord:
+    """An initial record, from configuration: in force until a message replaces it."""
+
+    kind: str
+    id: str
+    version: str
+    facts: Mapping[str, Any]
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """A proposed end of a review: of the one that the message was in at `revision`."""
+
+    message_id: MessageId
+    revision: int
+    decision: str
+    sealed_visa: bytes | None
+    reason: str
+    proposed_by: str
+    proposed_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a confirmed resolution writes beside the new state."""
+
+    progress: Progress
+    #: A cancellation that was asked for meanwhile, now that the visa is known to be issued.
+    cancellation: NewMessage | None = None
+    #: As in `Move`.
+    then: Callable[[Books], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that is not a batch, durably recorded; `duplicate` when it was before."""
+
+    message_id: MessageId
+    received_at: Micros
+    duplicate: bool = False
+    #: What its flow kept it under: it could not be used as it is yet.
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """Applications of one licensee at one mission, received on one business day, by public state."""
+
+    licensee: str
+    mission: str
+    day: date
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SeasonTotals:
+    """A season in numbers."""
+
+    batches: int
+    #: Applications by public state.
+    applications: Mapping[str, int]
+    #: Visas by presence, by the country of the mission.
+    presences: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Things of one sort that the ledger holds, and one of them as an example."""
+
+    #: `message`, `code`, `held`, `attempt`, `event`, `record` or `movement`.
+    what: str
+    #: Kind of message, event or record; step of an attempt.
+    name: str
+    #: Outcome of a message or attempt, receiver of an event.
+    detail: str
+    count: int
+    #: A message's id.
+    example: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An entry of the outbox. Without `sealed` it only names what may be fetched."""
+
+    seq: int
+    id: str
+    receiver: PartyId
+    kind: str
+    subject: str
+    classification: str
+    created_at: Micros
+    message_id: str | None
+    batch_id: str | None
+    revision: int
+    correlation_id: str | None
+    data_key: bytes | None
+    sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a receiver has come on one channel, and when it is tried again after failures."""
+
+    seq: int = 0
+    failures: int = 0
+    next_at: Micros | None = None

@@ -1,0 +1,302 @@
+"""`Books` on SQLite: one transaction's view of records, quotas, visas and the outbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from gateway.ledger.books import Event, Movement, Presence, Quota, QuotaState, Record, Visa
+from gateway.ledger.records import MessageRow, NewMessage
+from gateway.ledger.sqlite import rows
+from gateway.ledger.sqlite.connection import Row
+from gateway.ledger.sqlite.memory import BookMemory
+from gateway.ledger.sqlite.rows import insert_message, record, write_audit
+from gateway.ledger.sqlite.writer import Transaction
+from gateway.message import BatchFacts, MessageId, Micros, PartyId
+
+#: What is held because of a record waits for any change of them.
+RECORDS = "records"
+
+
+class SqliteBooks:
+    """See `gateway.ledger.books.Books`. Lives as long as its transaction."""
+
+    def __init__(self, tx: Transaction, memory: BookMemory, today: date) -> None:
+        self._tx = tx
+        self._memory = memory
+        self.now = tx.now
+        self.today = today
+
+    # reference records
+
+    def record(self, kind: str, id: str) -> Record | None:
+        return self._memory.record(self._tx, kind, id)
+
+    def records(self, kind: str, *, owner: str) -> Sequence[Record]:
+        found = self._tx.all(
+            "SELECT * FROM record WHERE kind = ? AND owner = ? AND in_force = 1 ORDER BY id", (kind, owner)
+        )
+        return [record(row) for row in found]
+
+    def put(
+        self,
+        kind: str,
+        id: str,
+        facts: Mapping[str, Any],
+        *,
+        version: str,
+        owner: str = "",
+        message_id: str | None = None,
+    ) -> Record:
+        tx = self._tx
+        tx.run("UPDATE record SET in_force = 0 WHERE kind = ? AND id = ? AND in_force = 1", (kind, id))
+        row = tx.one(
+            "INSERT INTO record (kind, id, owner, version, facts, at, message_id, in_force)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 1) RETURNING *",
+            (kind, id, owner, version, json.dumps(facts, sort_keys=True, default=str), self.now, message_id),
+        )
+        self._memory.forget()
+        self._wake_held_by_records()
+        return record(row)
+
+    def _wake_held_by_records(self) -> None:
+        self._tx.run(
+            "UPDATE message SET next_at = ?, hurried_at = ? WHERE state = 'held' AND waits_for = ?",
+            (self.now, self.now, RECORDS),
+        )
+
+    # quotas
+
+    def quota(self, quota: Quota) -> QuotaState | None:
+        row = self._tx.one(
+            "SELECT ceiling, taken FROM quota WHERE control = ? AND scope = ?", (quota.control, quota.scope)
+        )
+        return None if row is None else QuotaState(quota, row["ceiling"], row["taken"])
+
+    def set_ceiling(self, quota: Quota, ceiling: int) -> None:
+        self._tx.run(
+            "INSERT INTO quota (control, scope, ceiling) VALUES (?, ?, ?)"
+            " ON CONFLICT (control, scope) DO UPDATE SET ceiling = excluded.ceiling",
+            (quota.control, quota.scope, ceiling),
+        )
+        self._go_on(quota)
+
+    def reserve(self, message_id: MessageId, quotas: Sequence[Quota]) -> Quota | None:
+        held = self._tx.one("SELECT 1 FROM reservation WHERE message_id = ? LIMIT 1", (message_id,))
+        if held is not None:
+            return None
+        full = [quota for quota in quotas if not self._has_room(quota)]
+        if full:
+            for quota in quotas:  # a place that this one can't use is the next one's
+                self._go_on(quota, most=1)
+            return full[0]
+        for quota in sorted(quotas):
+            self._tx.run(
+                "UPDATE quota SET taken = taken + 1 WHERE control = ? AND scope = ?",
+                (quota.control, quota.scope),
+            )
+            self._tx.run(
+                "INSERT INTO reservation (message_id, control, scope) VALUES (?, ?, ?)",
+                (message_id, quota.control, quota.scope),
+            )
+        return None
+
+    def _has_room(self, quota: Quota) -> bool:
+        state = self.quota(quota)
+        return state is not None and state.free > 0
+
+    def give_back(self, message_id: MessageId) -> None:
+        give_back(self._tx, message_id)
+
+    def _go_on(self, quota: Quota, most: int | None = None) -> None:
+        go_on(self._tx, quota, most)
+
+    def waiting_for(self, name: str) -> int:
+        row = self._tx.one(
+            "SELECT count(*) AS n FROM message WHERE waits_for = ? AND state = 'held'", (name,)
+        )
+        return int(row["n"]) if row else 0
+
+    def wake(self, waits_for: str, most: int) -> None:
+        wake(self._tx, waits_for, most)
+
+    # visas and movements
+
+    def visa(self, index: bytes) -> Visa | None:
+        return _visa(self._tx.one("SELECT * FROM visa WHERE number_index = ?", (index,)))
+
+    def visa_of(self, message_id: MessageId) -> Visa | None:
+        return _visa(self._tx.one("SELECT * FROM visa WHERE message_id = ?", (message_id,)))
+
+    def put_visa(self, visa: Visa) -> None:
+        where = visa.facts
+        self._tx.run(
+            "INSERT INTO visa (number_index, message_id, party, licensee, agent, mission, season, country,"
+            " due_on, presence, arrived_on, departed_on, notices)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number_index) DO UPDATE SET"
+            " due_on = excluded.due_on, presence = excluded.presence, arrived_on = excluded.arrived_on,"
+            " departed_on = excluded.departed_on, notices = excluded.notices",
+            (visa.index, visa.message_id, visa.party, where.licensee, where.agent, where.mission,
+             where.season, visa.country, visa.due_on.isoformat(), visa.presence, _text(visa.arrived_on),
+             _text(visa.departed_on), visa.notices),
+        )  # fmt: skip
+
+    def overdue(
+        self, before: date, *, notices: int, limit: int, after: tuple[date, bytes] | None = None
+    ) -> Sequence[Visa]:
+        day, index = after or (date.min, b"")
+        found = self._tx.all(
+            "SELECT * FROM visa INDEXED BY visa_due WHERE presence IN ('inside', 'overstayed')"
+            " AND due_on < ? AND (due_on, number_index) > (?, ?) AND notices < ?"
+            " ORDER BY due_on, number_index LIMIT ?",
+            (before.isoformat(), day.isoformat(), index, notices, limit),
+        )
+        return [visa for row in found if (visa := _visa(row)) is not None]
+
+    def presences(
+        self,
+        *,
+        season: int,
+        licensee: str | None = None,
+        agent: str | None = None,
+        presence: Presence | None = None,
+    ) -> Mapping[Presence, int]:
+        wanted = {"season": season, "licensee": licensee, "agent": agent, "presence": presence}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in given)
+        found = self._tx.all(
+            f"SELECT presence, count(*) AS n FROM visa WHERE {where} GROUP BY presence", [*given.values()]
+        )
+        return {Presence(row["presence"]): row["n"] for row in found}
+
+    def overstaying(self) -> Sequence[tuple[int, str, str]]:
+        found = self._tx.all(
+            "SELECT DISTINCT season, licensee, agent FROM visa INDEXED BY visa_overstayed"
+            " WHERE presence = 'overstayed' ORDER BY season, licensee, agent"
+        )
+        return [(row["season"], row["licensee"], row["agent"]) for row in found]
+
+    def note_movement(self, movement: Movement) -> None:
+        self._tx.run(
+            "INSERT INTO movement (message_id, visa_index, direction, at, day, matched)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (movement.message_id, movement.visa_index, movement.direction, movement.at,
+             movement.on.isoformat(), movement.matched),
+        )  # fmt: skip
+
+    def movements(self, index: bytes) -> Sequence[Movement]:
+        # Of an arrival and a departure at the same instant, the departure is the later one.
+        found = self._tx.all(
+            "SELECT * FROM movement WHERE visa_index = ? ORDER BY at, direction, message_id", (index,)
+        )
+        return [
+            Movement(
+                message_id=MessageId(row["message_id"]),
+                visa_index=row["visa_index"],
+                direction=row["direction"],
+                at=Micros(row["at"]),
+                on=date.fromisoformat(row["day"]),
+                matched=bool(row["matched"]),
+            )
+            for row in found
+        ]
+
+    def parked_movements(self, index: bytes) -> Sequence[Movement]:
+        return [movement for movement in self.movements(index) if not movement.matched]
+
+    def match_movement(self, message_id: MessageId) -> None:
+        self._tx.run("UPDATE movement SET matched = 1 WHERE message_id = ?", (message_id,))
+        self._tx.run("UPDATE message SET code = NULL WHERE id = ?", (message_id,))
+
+    # messages and what is meant for parties
+
+    def add(self, message: NewMessage) -> MessageId | None:
+        known = self._tx.one(
+            "SELECT 1 FROM message WHERE party = ? AND idempotency_key = ?",
+            (message.party, message.idempotency_key),
+        )
+        if known is not None:
+            return None
+        insert_message(self._tx, message)
+        write_audit(
+            self._tx, at=message.received_at, message_id=message.id, action="record", after=message.state,
+            actor="gateway",
+        )  # fmt: skip
+        return message.id
+
+    def tell(self, event: Event) -> None:
+        self._tx.run(
+            "INSERT INTO outbox (receiver, kind, message_id, created_at, event_id, subject, classification,"
+            " correlation_id, data_key, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (event.receiver, event.kind, event.message_id, self.now, event.id, event.subject,
+             event.classification, event.correlation_id, event.data_key, event.sealed),
+        )  # fmt: skip
+
+    def release_person(self, message_id: MessageId) -> None:
+        self._tx.run("UPDATE message SET live_person_key = NULL WHERE id = ?", (message_id,))
+
+    def message(self, message_id: MessageId) -> MessageRow | None:
+        row = self._tx.one("SELECT * FROM message WHERE id = ?", (message_id,))
+        return None if row is None else rows.message(row)
+
+
+def give_back(tx: Transaction, message_id: str) -> None:
+    """The places that a message had taken are free, and who waits for one goes on."""
+    found = tx.all("DELETE FROM reservation WHERE message_id = ? RETURNING control, scope", (message_id,))
+    for row in found:
+        tx.run(
+            "UPDATE quota SET taken = taken - 1 WHERE control = ? AND scope = ?",
+            (row["control"], row["scope"]),
+        )
+        go_on(tx, Quota(row["control"], row["scope"]))
+
+
+def go_on(tx: Transaction, quota: Quota, most: int | None = None) -> None:
+    """As many of those that wait for this quota as have room now."""
+    row = tx.one(
+        "SELECT ceiling - taken AS free FROM quota WHERE control = ? AND scope = ?",
+        (quota.control, quota.scope),
+    )
+    if row is not None and row["free"] > 0:
+        wake(tx, quota.name, row["free"] if most is None else min(most, row["free"]))
+
+
+def wake(tx: Transaction, waits_for: str, most: int) -> None:
+    tx.run(
+        "UPDATE message SET next_at = ?, hurried_at = ? WHERE id IN (SELECT id FROM message"
+        " INDEXED BY message_waits_for WHERE waits_for = ? AND state = 'held' ORDER BY received_at LIMIT ?)",
+        (tx.now, tx.now, waits_for, most),
+    )
+
+
+def _visa(row: Row | None) -> Visa | None:
+    if row is None:
+        return None
+    return Visa(
+        index=row["number_index"],
+        message_id=MessageId(row["message_id"]),
+        party=PartyId(row["party"]),
+        facts=BatchFacts(
+            batch_reference="",
+            licensee=row["licensee"],
+            agent=row["agent"],
+            mission=row["mission"],
+            season=row["season"],
+        ),
+        country=row["country"],
+        due_on=date.fromisoformat(row["due_on"]),
+        presence=Presence(row["presence"]),
+        arrived_on=_day(row["arrived_on"]),
+        departed_on=_day(row["departed_on"]),
+        notices=row["notices"],
+    )
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+def _text(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
