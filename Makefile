@@ -61,9 +61,17 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra dev pyproject.toml -o requirements-dev.lock
 
+# What some tests use beside Python; without it they skip. A program and its package, or a package alone.
+SERVICES := php=php-cli php-soap libsoap-lite-perl node=nodejs npm=npm javac=default-jdk-headless wsimport=jaxws \
+	gsoap libgsoap-dev g++ libssl-dev
+
 .PHONY: services
-services: ## the optional servers, with apt (none is needed yet)
-	@echo "no test needs a server yet: the gateway and its tests run with Python alone"
+services: ## what some tests use beside Python, with apt (as root or with sudo) and npm
+	@sh .ci/services $(SERVICES)
+
+.PHONY: interop
+interop: $(VENV)/.dev ## tries SOAP stacks that others wrote and writes docs/interop.md
+	@$(BIN)/python -m tests.interop.matrix
 
 .PHONY: clean
 clean: ## remove what was built

@@ -6,16 +6,17 @@ Nothing is opened before `Gateway.start`; everything is given back by `Gateway.s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 
-from adapters import foreign_affairs, interior
+from adapters import foreign_affairs, interior, registries
 from adapters.service_centers import READERS, WRITERS
-from cli.reference import records
+from adapters.service_centers.message_format import read_json, read_xml
+from cli.reference import initial_differs, load_initial
 from gateway.clock import SystemClock
 from gateway.errors import Misconfigured
 from gateway.http import HttpClient
@@ -24,23 +25,54 @@ from gateway.ledger.vault import open_vault
 from gateway.message import Operation
 from gateway.observe.log import log
 from gateway.observe.metrics import Metrics
+from gateway.pipeline.day import keep_date
 from gateway.pipeline.engine import Engine
+from gateway.pipeline.take import kind_named
 from gateway.pipeline.worker import Hints, Worker
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.ports import Clock, Partner
+from gateway.rest import Endpoint as RestEndpoint
+from gateway.rest import RestPartner, RestService
 from gateway.settings import Destination, Settings, check_operations
 from gateway.soap import Endpoint, SoapPartner, SoapService, load_contract
 from gateway.web.authentication import PartyKeys
+from gateway.web.formats import Formats
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens
+from gateway.web.soap_services import (
+    SoapDoor,
+    SoapServices,
+    ensure_demo_secrets,
+    load_secrets,
+    taking,
+)
 from gateway.web.tokens import ensure_demo_keys
 
 #: Everything that the gateway can ask of a partner, by name.
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
-    {operation.name: operation for operation in (*interior.OPERATIONS, *foreign_affairs.OPERATIONS)}
+    {
+        operation.name: operation
+        for operation in (*interior.OPERATIONS, *foreign_affairs.OPERATIONS, *registries.OPERATIONS)
+    }
 )
 #: Each partner's contract, by destination.
-SERVICES: Mapping[str, SoapService] = MappingProxyType({**interior.SERVICES, **foreign_affairs.SERVICES})
+SERVICES: Mapping[str, SoapService | RestService] = MappingProxyType(
+    {**interior.SERVICES, **foreign_affairs.SERVICES, **registries.SERVICES}
+)
+
+#: What partner systems may send us, and the services by which they do.
+INBOUND = (*interior.INBOUND, *foreign_affairs.INBOUND)
+SERVED: Mapping[str, SoapService] = MappingProxyType({**interior.SERVED, **foreign_affairs.SERVED})
+
+#: The formats of batches, results and single messages.
+FORMATS = Formats(
+    batches=READERS,
+    results=WRITERS,
+    messages={
+        "application/json": lambda body, _kind: read_json(body),
+        "application/xml": lambda body, kind: read_xml(body, kind_named(kind)),
+    },
+)
 
 _SQLITE = "sqlite:///"
 
@@ -52,17 +84,19 @@ class Gateway:
     engine: Engine
     host: WebHost
     worker: Worker
+    soap: SoapServices
     _carrying: asyncio.Task[None] | None = None
+    #: Workers of earlier configurations, carrying what they claimed to its rest.
+    _retiring: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self) -> None:
         """Open the ledger, load the reference records, listen, carry."""
         engine = self.engine
         await engine.ledger.open()
         try:
-            await engine.ledger.put_reference(records(engine.settings.reference))
-            for partner in engine.partners.values():
-                if isinstance(partner, SoapPartner):
-                    await partner.start()
+            await keep_date(engine)
+            await load_initial(engine.settings, engine.ledger, engine.clock.today())
+            await _start(engine.partners.values())
             await self.host.start()
         except BaseException:
             await engine.ledger.close()
@@ -72,13 +106,34 @@ class Gateway:
 
     async def until(self, stopping: asyncio.Event) -> None:
         """Return when told to stop. Raises what ended the worker, should it end by itself."""
-        if self._carrying is None:
-            raise AssertionError("not started")
         told = asyncio.ensure_future(stopping.wait())
-        await asyncio.wait({told, self._carrying}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if self._carrying.done():
-            self._carrying.result()
+        while not told.done():
+            carrying = self._started()
+            await asyncio.wait({told, carrying}, return_when=asyncio.FIRST_COMPLETED)
+            if carrying.done() and carrying is self._carrying:
+                told.cancel()
+                return carrying.result()
+        return None
+
+    async def use(self, replacement: Replacement) -> None:
+        """Go on with another configuration.
+
+        What is under way, requests and messages, ends under the one it began with; only then are its
+        partners closed. Raises `Unavailable` when the ledger can't write; nothing is changed then.
+        """
+        engine = replacement.engine
+        if initial_differs(engine.settings, self.engine.settings):
+            await load_initial(engine.settings, engine.ledger, engine.clock.today())
+        await _start(replacement.opens)
+        # From here to the end nothing waits, so nobody sees half of each.
+        self.host.use(engine, replacement.keys, replacement.operators)
+        self.soap.use(taking(engine), replacement.soap_door)
+        self.worker.drain()
+        retired = asyncio.create_task(_retire(self._started(), replacement.closes))
+        self._retiring.add(retired)
+        retired.add_done_callback(self._retiring.discard)
+        self.engine, self.worker = engine, Worker(engine)
+        self._carrying = asyncio.create_task(self.worker.run())
 
     async def stop(self) -> None:
         """Drain: take nothing more in, let what is carried come to rest, close everything."""
@@ -86,11 +141,44 @@ class Gateway:
         await self.host.stop()
         self.worker.drain()
         if self._carrying is not None:
-            await asyncio.wait({self._carrying})
+            await asyncio.wait({self._carrying, *self._retiring})
         for partner in self.engine.partners.values():
             await partner.close()
         await self.engine.ledger.close()
         log.info("stopped", action="stop")
+
+    def _started(self) -> asyncio.Task[None]:
+        if self._carrying is None:
+            raise AssertionError("not started")
+        return self._carrying
+
+
+async def _start(partners: Iterable[Partner]) -> None:
+    for partner in partners:
+        if isinstance(partner, SoapPartner | RestPartner):
+            await partner.start()
+
+
+async def _retire(carrying: asyncio.Task[None], partners: Iterable[Partner]) -> None:
+    """Close an earlier configuration's partners once nothing is carried under it any more."""
+    await asyncio.wait({carrying})
+    for partner in partners:
+        await partner.close()
+    if error := carrying.exception():
+        log.error("worker_failed", action="retire", error=type(error).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What another configuration comes to, made beside the one in force."""
+
+    engine: Engine
+    keys: PartyKeys
+    operators: OperatorTokens
+    soap_door: SoapDoor
+    #: Partners that are new, and those that they replace.
+    opens: tuple[Partner, ...]
+    closes: tuple[Partner, ...]
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Gateway:
@@ -116,26 +204,74 @@ def build(settings: Settings, clock: Clock | None = None) -> Gateway:
         partners=_partners(settings, clock),
     )
     keys = PartyKeys.load(settings, data)
-    host = WebHost(engine, READERS, WRITERS, keys, OperatorTokens.load(data))
-    return Gateway(engine, host, Worker(engine))
+    ensure_demo_secrets(settings, data, {operation.sender for operation in INBOUND})
+    soap = SoapServices(INBOUND, SERVED, taking(engine), _soap_door(settings, data, engine))
+    host = WebHost(engine, FORMATS, keys, OperatorTokens.load(data), soap)
+    return Gateway(engine, host, Worker(engine), soap)
 
 
-def _partners(settings: Settings, clock: Clock) -> dict[str, Partner]:
+def _soap_door(settings: Settings, data: Path, engine: Engine) -> SoapDoor:
+    return SoapDoor(load_secrets(settings, data), engine.ledger.use_token, engine.clock)
+
+
+def rebuild(settings: Settings, engine: Engine) -> Replacement:
+    """The parts of a running gateway that depend on its settings, made anew. Raises `Misconfigured`."""
+    check_operations(settings, OPERATIONS)
+    data = data_directory(settings)
+    ensure_demo_keys(settings, data)
+    partners = _partners(settings, engine.clock, engine)
+    return Replacement(
+        engine=replace(
+            engine,
+            settings=settings,
+            need_to_know=NeedToKnow(settings.confidentiality),
+            partners=partners,
+        ),
+        keys=PartyKeys.load(settings, data),
+        operators=OperatorTokens.load(data),
+        soap_door=_soap_door(settings, data, engine),
+        opens=tuple(new for new in partners.values() if new not in engine.partners.values()),
+        closes=tuple(old for old in engine.partners.values() if old not in partners.values()),
+    )
+
+
+def _partners(settings: Settings, clock: Clock, running: Engine | None = None) -> dict[str, Partner]:
+    """A partner for each destination: the running engine's own where nothing of the destination changed."""
     return {
-        name: _partner(SERVICES[name], destination, clock)
+        name: _kept(name, destination, running) or _partner(SERVICES[name], destination, clock)
         for name, destination in settings.destinations.items()
         if name in SERVICES
     }
 
 
-def _partner(service: SoapService, destination: Destination, clock: Clock) -> SoapPartner:
+def _kept(name: str, destination: Destination, running: Engine | None) -> Partner | None:
+    """With TLS a file may have changed under the same name: then the partner is made anew."""
+    if running is None or destination.tls is not None:
+        return None
+    same = running.settings.destinations.get(name) == destination
+    return running.partners.get(name) if same else None
+
+
+def _partner(service: SoapService | RestService, destination: Destination, clock: Clock) -> Partner:
+    client = HttpClient(clock, idle_s=destination.idle_s)
+    if isinstance(service, RestService):
+        return RestPartner(service, _rest_endpoint(destination), client)
     endpoint = Endpoint(
         url=destination.url,
         deadline_s=destination.deadline_s,
         connect_timeout_s=destination.connect_timeout_s,
         concurrency=destination.concurrency,
     )
-    return SoapPartner(load_contract(service), endpoint, HttpClient(clock, idle_s=destination.idle_s), clock)
+    return SoapPartner(load_contract(service), endpoint, client, clock)
+
+
+def _rest_endpoint(destination: Destination) -> RestEndpoint:
+    return RestEndpoint(
+        url=destination.url,
+        deadline_s=destination.deadline_s,
+        connect_timeout_s=destination.connect_timeout_s,
+        concurrency=destination.concurrency,
+    )
 
 
 def data_directory(settings: Settings) -> Path:

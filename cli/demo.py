@@ -122,13 +122,13 @@ def _is_sound(story: Story) -> bool:
 async def _play(story: Story, seed: int, console: Console) -> None:
     with tempfile.TemporaryDirectory(prefix="umrah-demo-") as name:
         folder = Path(name)
-        async with _partners(folder, seed) as partners, _gateway(folder, partners) as gateway:
-            console.print(f"[bold]partners[/]  {partners}  NIC, Passports, Foreign Affairs (simulated)")
+        async with partners(folder, seed) as partners_url, _gateway(folder, partners_url) as gateway:
+            console.print(f"[bold]partners[/]  {partners_url}  NIC, Passports, Foreign Affairs (simulated)")
             console.print(f"[bold]gateway[/]   {gateway.host.public_url}  embedded: SQLite, no broker")
             batch = _sample(folder, story, seed)
             async with aiohttp.ClientSession(gateway.host.public_url, trust_env=False) as session:
                 await _submit_and_wait(batch, story, session, folder, console)
-                async with session.get(f"{partners}/_evidence") as reply:
+                async with session.get(f"{partners_url}/_evidence") as reply:
                     story.evidence = await reply.json()
 
 
@@ -136,13 +136,13 @@ async def _play(story: Story, seed: int, console: Console) -> None:
 
 
 @asynccontextmanager
-async def _partners(folder: Path, seed: int) -> AsyncIterator[str]:
+async def partners(folder: Path, seed: int, *options: str) -> AsyncIterator[str]:
     """The simulators in a process of their own; yields their URL."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         "from cli.main import main; raise SystemExit(main())",
-        *("simulate", "--port", "0", "--seed", str(seed), "--state", str(folder / "partners")),
+        *("simulate", "--port", "0", "--seed", str(seed), "--state", str(folder / "partners"), *options),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -162,7 +162,7 @@ async def _partners(folder: Path, seed: int) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _gateway(folder: Path, partners: str) -> AsyncIterator[Gateway]:
-    gateway = build(_settings(folder, partners))
+    gateway = build(settings_in(folder, partners))
     await gateway.start()
     try:
         yield gateway
@@ -170,7 +170,7 @@ async def _gateway(folder: Path, partners: str) -> AsyncIterator[Gateway]:
         await gateway.stop()
 
 
-def _settings(folder: Path, partners: str) -> Settings:
+def settings_in(folder: Path, partners: str) -> Settings:
     """The shipped configuration, hasty, on free ports, against these partners, in this folder."""
     settings = demo_profile(load(None, {"GATEWAY_DATA_DIR": str(folder / "data")}))
     listeners = settings.gateway.listeners

@@ -1,23 +1,30 @@
-"""`serve`: the gateway until SIGTERM."""
+"""`serve`: the gateway until SIGTERM; SIGHUP makes it read its configuration anew."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 
 from cli.bootstrap import build
+from cli.reload import reload_when
+from gateway.clock import SteppedClock, SystemClock
 from gateway.errors import Misconfigured
 from gateway.ledger.sqlite.connection import SQLITE_VERSION
 from gateway.observe.crash import arm
 from gateway.observe.log import configure_logging, log
+from gateway.ports import Clock
 from gateway.settings import Settings, demo_profile, load
 
 #: Set by tests only: where to die (`gateway.observe.crash`).
 CRASH_POINT = "GATEWAY_CRASH_POINT"
 #: Short waits, for simulated partners: used by the demo and the survival test.
 PROFILE = "GATEWAY_PROFILE"
+#: The business date to begin with (YYYY-MM-DD), in the demonstration profile only. Operators set it on.
+BUSINESS_DATE = "GATEWAY_BUSINESS_DATE"
 
 
 def serve(config: Path | None, data_dir: Path | None, *, workers: int, after_restore: bool) -> int:
@@ -26,12 +33,16 @@ def serve(config: Path | None, data_dir: Path | None, *, workers: int, after_res
         raise Misconfigured(["--workers: the SQLite ledger admits one process; give --workers 1"])
     if after_restore:
         raise Misconfigured(["--after-restore: this version has no restore yet"])
-    settings = settings_for(config, data_dir, dict(os.environ))
+
+    def read() -> Settings:
+        return settings_for(config, data_dir, dict(os.environ))
+
+    settings, clock = read(), clock_for(os.environ)
     configure_logging(settings.gateway.log_level)
     if point := os.environ.get(CRASH_POINT):
         arm(point)
     log.info("sqlite", action="version", version=SQLITE_VERSION)
-    run(_serve(settings))
+    run(_serve(settings, read, clock))
     return 0
 
 
@@ -39,22 +50,40 @@ def settings_for(config: Path | None, data_dir: Path | None, env: dict[str, str]
     """The settings, with the command line's data directory before the environment's before the file's."""
     profile = env.pop(PROFILE, None)
     env.pop(CRASH_POINT, None)
+    env.pop(BUSINESS_DATE, None)
     if data_dir is not None:
         env["GATEWAY_DATA_DIR"] = str(data_dir)
     settings = load(config, env)
     return demo_profile(settings) if profile == "demo" else settings
 
 
-async def _serve(settings: Settings) -> None:
-    gateway = build(settings)
-    stopping = asyncio.Event()
+def clock_for(env: Mapping[str, str]) -> Clock:
+    """The machine's clock; in a demonstration one whose business date is set. Raises `Misconfigured`."""
+    text = env.get(BUSINESS_DATE)
+    if text is None:
+        return SystemClock()
+    if env.get(PROFILE) != "demo":
+        raise Misconfigured([f"{BUSINESS_DATE}: for demonstrations only, with {PROFILE}=demo"])
+    try:
+        return SteppedClock(date.fromisoformat(text))
+    except ValueError as error:
+        raise Misconfigured([f"{BUSINESS_DATE}: give a date such as 2026-07-01"]) from error
+
+
+async def _serve(settings: Settings, read: Callable[[], Settings], clock: Clock) -> None:
+    gateway = build(settings, clock)
+    stopping, hangup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
     await gateway.start()
+    reloading = asyncio.create_task(reload_when(hangup, gateway, read))
     try:
         await gateway.until(stopping)
     finally:
+        reloading.cancel()
+        await asyncio.wait({reloading})
         await gateway.stop()
 
 

@@ -1,4 +1,4 @@
-"""`simulate`: stand-ins of the partner systems, SOAP servers from the same WSDLs, all on one port."""
+"""`simulate`: stand-ins of the partner systems, servers of the same contracts, all on one port."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +19,45 @@ from aiohttp import web
 
 from adapters.foreign_affairs.simulator import ForeignAffairsSimulator, Mode
 from adapters.interior.simulator import NicSimulator, PassportsSimulator
+from adapters.registries.simulator import (
+    BanksSimulator,
+    DuesSimulator,
+    GosiSimulator,
+    IataSimulator,
+    RegistrySimulator,
+)
 from cli.serve import run
-from gateway.clock import SystemClock
+from gateway.clock import SteppedClock, SystemClock
 from gateway.errors import Misconfigured
 
 _HOST = "127.0.0.1"
-_Simulator = NicSimulator | PassportsSimulator | ForeignAffairsSimulator
+_Simulator = NicSimulator | PassportsSimulator | ForeignAffairsSimulator | RegistrySimulator
 
 
-def simulate(port: int, seed: int, latency_ms: float, foreign_affairs: Mode, state: Path | None) -> int:
+def simulate(
+    port: int,
+    seed: int,
+    latency_ms: float,
+    foreign_affairs: Mode,
+    state: Path | None,
+    business_date: date | None,
+) -> int:
     """Serve until SIGTERM. Prints `{"url": …}` on stdout once it listens.
 
     `state` is a folder in which Foreign Affairs keeps what it issued, across restarts and kills; without
-    it everything is forgotten at the end. Raises `Misconfigured` when the port is taken.
+    it everything is forgotten at the end. With `business_date` their date stands still, until
+    `PUT /_business-date` moves it on. Raises `Misconfigured` when the port is taken.
     """
     if state is not None:
         state.mkdir(parents=True, exist_ok=True)
-    run(_simulate(port, seed, latency_ms / 1000, foreign_affairs, state))
+    clock = SystemClock() if business_date is None else SteppedClock(business_date)
+    run(_simulate(port, seed, latency_ms / 1000, foreign_affairs, state, clock))
     return 0
 
 
-async def _simulate(port: int, seed: int, latency_s: float, mode: Mode, state: Path | None) -> None:
-    clock = SystemClock()
+async def _simulate(
+    port: int, seed: int, latency_s: float, mode: Mode, state: Path | None, clock: SystemClock
+) -> None:
     visas = ForeignAffairsSimulator(
         clock,
         seed=seed,
@@ -50,17 +69,23 @@ async def _simulate(port: int, seed: int, latency_s: float, mode: Mode, state: P
         NicSimulator(clock, seed=seed, latency_s=latency_s),
         PassportsSimulator(clock, latency_s=latency_s),
         visas,
+        GosiSimulator(clock, latency_s=latency_s),
+        DuesSimulator(clock, latency_s=latency_s),
+        IataSimulator(clock, latency_s=latency_s),
+        BanksSimulator(clock, latency_s=latency_s),
     )
     async with AsyncExitStack() as stack:
         visas.open()
         stack.callback(visas.close)
-        url = await _listen(simulators, port, stack)
+        url = await _listen(simulators, port, stack, clock)
         sys.stdout.write(json.dumps({"url": url}) + "\n")
         sys.stdout.flush()
         await _until_told_to_stop()
 
 
-async def _listen(simulators: tuple[_Simulator, ...], port: int, stack: AsyncExitStack) -> str:
+async def _listen(
+    simulators: tuple[_Simulator, ...], port: int, stack: AsyncExitStack, clock: SystemClock
+) -> str:
     """Bind first: the WSDLs name the address that they are served under."""
     app = web.Application()
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -69,10 +94,19 @@ async def _listen(simulators: tuple[_Simulator, ...], port: int, stack: AsyncExi
     for simulator in simulators:
         app.add_routes(simulator.routes(url))
     app.add_routes([web.get("/_evidence", lambda _request: _evidence(simulators))])
+    app.add_routes([web.put("/_business-date", partial(_step, clock))])
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.SockSite(runner, listener).start()
     return url
+
+
+async def _step(clock: SystemClock, request: web.Request) -> web.Response:
+    """`{"date": …}`: the partners' date goes on to that day."""
+    if not isinstance(clock, SteppedClock):
+        raise web.HTTPNotFound
+    clock.step_to(date.fromisoformat((await request.json())["date"]))
+    return web.Response(status=204)
 
 
 def _bind(port: int) -> socket.socket:

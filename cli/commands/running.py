@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +37,23 @@ def demo(
     raise typer.Exit(run(applications, seed, as_json=as_json))
 
 
+@app.command(rich_help_panel=RUNNING, epilog=examples("season", "season --pilgrims 3000 --json"))
+def season(
+    pilgrims: Annotated[
+        int, typer.Option("--pilgrims", "-n", min=500, max=100_000, help="How many, about.")
+    ] = 3000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same people.")] = 1,
+    as_json: options.Json = False,
+) -> None:
+    """Play a season in miniature: every flow of the network, on an accelerated calendar, and its proof.
+
+    Exits 1 when a flow was not carried or an invariant did not hold.
+    """
+    from cli.season.run import play_season as run
+
+    raise typer.Exit(run(pilgrims, seed, as_json=as_json))
+
+
 @app.command(
     rich_help_panel=RUNNING, epilog=examples("serve", "serve --config /etc/umrah-gateway/gateway.yaml")
 )
@@ -53,6 +71,7 @@ def serve(
     """Run the gateway until SIGTERM or Ctrl-C; it drains, then exits 0.
 
     The first start makes the data directory, the demo keys of parties and the tokens of two operators.
+    SIGHUP makes it read its configuration anew: all of it, or, when it has a fault, none.
     """
     from cli.serve import serve as run
 
@@ -75,6 +94,12 @@ def simulate(
     state: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep what was issued here, over restarts.")
     ] = None,
+    business_date: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="DATE", formats=["%Y-%m-%d"], help="Their date; it stands still until it is set on."
+        ),
+    ] = None,
 ) -> None:
     """Run the partner systems' stand-ins: Interior, Passports, Foreign Affairs.
 
@@ -82,4 +107,5 @@ def simulate(
     """
     from cli.simulate import simulate as run
 
-    raise typer.Exit(run(port, seed, latency_ms, foreign_affairs.value, state))
+    day = None if business_date is None else business_date.date()
+    raise typer.Exit(run(port, seed, latency_ms, foreign_affairs.value, state, day))

@@ -27,7 +27,6 @@ class LedgerNumbers:
     #: Open calls with an unknown outcome by destination; every destination is there, mostly with 0.
     uncertain: Mapping[str, int] = field(default_factory=dict)
     audit_head: int | None = None
-    config_reloaded: bool = True
 
 
 class LedgerCollector(Collector):
@@ -64,11 +63,7 @@ def _families(numbers: LedgerNumbers) -> Iterable[Metric]:
     head = GaugeMetricFamily("gateway_audit_head_sequence", "Number of the latest audit entry")
     if numbers.audit_head is not None:
         head.add_metric((), numbers.audit_head)
-    reloaded = GaugeMetricFamily(
-        "gateway_config_last_reload_successful", "1 unless the latest configuration was refused"
-    )
-    reloaded.add_metric((), numbers.config_reloaded)
-    return (messages, oldest, uncertain, head, reloaded)
+    return (messages, oldest, uncertain, head)
 
 
 def _build_info() -> Metric:

@@ -50,6 +50,9 @@ class Metrics:
             "gateway_inquiries_total", "Questions after a lost answer", "destination", "operation", "result"
         )
         self.parked = counter("gateway_parked_total", "Messages that began to wait", "kind", "reason")
+        self.webhooks = counter(
+            "gateway_webhook_deliveries_total", "Notices to the address of a party", "party", "result"
+        )
         self.operator_actions = counter("gateway_operator_actions_total", "What operators did", "action")
         self.queue_wait = histogram(
             "gateway_queue_wait_seconds", "From received to first claimed", _LONG, "kind"
@@ -64,3 +67,9 @@ class Metrics:
             ("destination",),
             registry=registry,
         )
+        self.config_reloaded = Gauge(
+            "gateway_config_last_reload_successful",
+            "1 unless the latest configuration was refused",
+            registry=registry,
+        )
+        self.config_reloaded.set(1)

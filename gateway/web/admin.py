@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import date
 from typing import Annotated, Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.clock import micros
+from gateway.clock import SteppedClock, micros
 from gateway.errors import Refused, Unavailable
 from gateway.ledger.port import MessageFilter
 from gateway.message import MessageId, Micros, PartyId
 from gateway.observe.exposition import LedgerCollector, LedgerNumbers, expose
 from gateway.observe.health import readiness
-from gateway.pipeline import operate
+from gateway.pipeline import operate, webhook_positions
+from gateway.pipeline.day import new_day
 from gateway.pipeline.engine import Engine
 from gateway.states import State
 from gateway.web import query
 from gateway.web.caller import operator
 from gateway.web.json_body import read
 from gateway.web.operators import OperatorTokens
+from schemas.application import Date
 from schemas.shapes import Shape
 from schemas.violation import Violation
 
@@ -77,6 +80,19 @@ class Bulk(_Body):
     dry_run: bool = False
 
 
+class Replay(_Body):
+    """From which notification on a party is told again."""
+
+    from_cursor: Annotated[str, Shape("[0-9]{1,18}")]
+    reason: Reason
+
+
+class BusinessDate(_Body):
+    """The business date that a demonstration goes on to."""
+
+    date: Date
+
+
 class Admin:
     """The handlers of the admin listener."""
 
@@ -105,6 +121,9 @@ class Admin:
             web.route("POST", "/v1/admin/messages/{id}/resolve/confirm", self.confirm),
             web.route("POST", "/v1/admin/retry", self.retry_all),
             web.route("POST", "/v1/admin/cancel", self.cancel_all),
+            web.route("GET", "/v1/admin/webhooks", self.webhooks, allow_head=False),
+            web.route("POST", "/v1/admin/webhooks/{party}/replay", self.replay),
+            web.route("PUT", "/v1/admin/business-date", self.business_date),
         ]
 
     # machines
@@ -186,6 +205,35 @@ class Admin:
         query.parameters(request)
         return name, MessageId(query.path_id(request))
 
+    # webhooks
+
+    async def webhooks(self, request: web.Request) -> web.Response:
+        operator(request, self._tokens)
+        query.parameters(request)
+        return _json(await webhook_positions.list_webhooks(self._engine))
+
+    async def replay(self, request: web.Request) -> web.Response:
+        name = operator(request, self._tokens)
+        query.parameters(request)
+        asked = await read(request, Replay)
+        party = PartyId(request.match_info["party"])
+        return _json(
+            await webhook_positions.replay(party, asked.from_cursor, name, asked.reason, self._engine)
+        )
+
+    # demonstrations
+
+    async def business_date(self, request: web.Request) -> web.Response:
+        """Where the date is set: go on to another one. The answer comes when the day's work is done."""
+        operator(request, self._tokens)
+        query.parameters(request)
+        clock = self._engine.clock
+        if not isinstance(clock, SteppedClock):
+            raise Refused("not_found", status=404)
+        clock.step_to(_day((await read(request, BusinessDate)).date))
+        done = await new_day(self._engine)
+        return _json({"date": done.today.isoformat(), "done": done.counts})
+
     # in bulk
 
     async def retry_all(self, request: web.Request) -> web.Response:
@@ -209,6 +257,14 @@ class Admin:
         failed = [await _attempt(action, message_id, name, bulk.reason, self._engine) for message_id in ids]
         left = [entry for entry in failed if entry is not None]
         return _json({**document, "done": len(ids) - len(left), "failed": left})
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        violation = Violation("invalid_date", "/date")
+        raise Refused("request_invalid", violations=(violation,), status=422) from error
 
 
 async def _attempt(

@@ -67,7 +67,6 @@ class Batches:
             web.route("POST", "/v1/batches/{id}/confirm", self.confirm),
             web.route("POST", "/v1/batches/{id}/cancel", self.cancel),
             web.route("POST", "/v1/applications/{id}/cancel", self.cancel_application),
-            web.route("GET", "/v1/messages/{id}", self.message, allow_head=False),
         ]
 
     # in
@@ -175,11 +174,6 @@ class Batches:
         batch = await report.batch_status(party, batch_id, self._engine)
         lines = report.rejected(party, batch_id, self._engine)
         return await _stream(request, "application/json", _rejected_document(batch, lines))
-
-    async def message(self, request: web.Request) -> web.Response:
-        party = self._door.center(request).party_id
-        query.parameters(request)
-        return _json(await report.application(party, MessageId(query.path_id(request)), self._engine))
 
     # what a center asks to be done
 

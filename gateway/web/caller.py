@@ -29,11 +29,16 @@ class Door:
 
     def center(self, request: web.Request) -> Credential:
         """A service center that reads. Raises `Unauthenticated`, and `Refused` (403) for another kind."""
+        credential = self.party(request)
+        if credential.party.kind != "service_center":
+            raise Refused("forbidden", status=403)
+        return credential
+
+    def party(self, request: web.Request) -> Credential:
+        """Any party that can prove itself. Raises `Unauthenticated`."""
         token = bearer(_only(request, "Authorization"))
         credential = verify(token, self.keys, self.engine.settings, self.engine.clock.now())
         request[CALLER] = credential.party.id
-        if credential.party.kind != "service_center":
-            raise Refused("forbidden", status=403)
         return credential
 
     async def center_once(self, request: web.Request, idempotency_key: str | None) -> PartyId:

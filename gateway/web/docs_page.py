@@ -156,11 +156,14 @@ def _examples(what: str, content: Node) -> Iterator[str]:
 def _curl(document: Node, path: str, method: str, operation: Node) -> str:
     url = document["servers"][0]["url"] + re.sub(r"\{(\w+)\}", lambda found: f"${found[1].upper()}", path)
     lines = [f'curl "{url}"']
-    if method == "post":
-        lines[0] = f'curl -X POST "{url}"'
+    if method != "get":
+        lines[0] = f'curl -X {method.upper()} "{url}"'
     if operation.get("security") != []:
         lines.append('-H "Authorization: Bearer $TOKEN"')
-    if "requestBody" in operation:
+    body = operation.get("requestBody", {}).get("content", {})
+    if "image/jpeg" in body:
+        lines += ['-H "Content-Type: image/jpeg"', "--data-binary @photo.jpg"]
+    elif body:
         lines += [
             '-H "Idempotency-Key: $(sha256sum < batch.csv | cut -c1-64)"',
             '-H "Content-Type: text/csv"',

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from gateway.errors import Misconfigured
 from gateway.pipeline.engine import Engine
@@ -17,12 +18,17 @@ from gateway.settings import Settings
 from gateway.settings.model import Listener
 from gateway.web.admin import Admin
 from gateway.web.authentication import PartyKeys
-from gateway.web.batches import Batches, Readers, Writers
+from gateway.web.batches import Batches
 from gateway.web.caller import Door
 from gateway.web.connection import connections
 from gateway.web.documents import Documents
+from gateway.web.formats import Formats
+from gateway.web.messages import Messages
 from gateway.web.middleware import UnderWay, answer_always, protect
 from gateway.web.operators import OperatorTokens
+from gateway.web.photos import Photos
+from gateway.web.reports import OperatorReports, Reports
+from gateway.web.soap_services import SoapServices
 
 #: How long requests under way may go on once the host stops.
 _GRACE_S: Final = 10.0
@@ -32,6 +38,34 @@ _HANDSHAKE_S: Final = 10.0
 _BACKLOG: Final = 512
 
 T = TypeVar("T")
+#: By method and path pattern.
+Handlers = Mapping[tuple[str, str], Handler]
+
+
+class Switch:
+    """The handlers in force on a listener: a request is answered to its end by those it began with."""
+
+    def __init__(self, routes: list[web.RouteDef]) -> None:
+        self._handlers: Handlers = _by_path(routes)
+        self.routes = [
+            web.RouteDef(route.method, route.path, self._current(route), route.kwargs) for route in routes
+        ]
+
+    def turn(self, routes: list[web.RouteDef]) -> None:
+        """Answer what comes from now on with these. They have the same paths."""
+        self._handlers = _by_path(routes)
+
+    def _current(self, route: web.RouteDef) -> Handler:
+        place = (route.method, route.path)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._handlers[place](request)
+
+        return handle
+
+
+def _by_path(routes: list[web.RouteDef]) -> Handlers:
+    return {(route.method, route.path): route.handler for route in routes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +75,11 @@ class _Listening:
     server: asyncio.Server
     runner: web.AppRunner
     under_way: UnderWay
+    switch: Switch
+    tls: ssl.SSLContext | None
     url: str
+    #: As parties reach it: written into answers.
+    base_url: str
 
     async def end(self, grace_s: float) -> None:
         """Take no more connections; requests under way may go on for `grace_s`.
@@ -59,18 +97,20 @@ class WebHost:
     def __init__(
         self,
         engine: Engine,
-        readers: Readers,
-        writers: Writers,
+        formats: Formats,
         keys: PartyKeys,
         operators: OperatorTokens,
+        soap: SoapServices | None = None,
         *,
         grace_s: float = _GRACE_S,
     ) -> None:
+        """Without `soap` partner systems are offered no services."""
         self._engine = engine
-        self._readers = readers
-        self._writers = writers
+        self._formats = formats
         self._door = Door(engine, keys)
         self._operators = operators
+        self._soap = soap
+        self._soap_routes: list[web.RouteDef] = []
         self._grace_s = grace_s
         self._public: _Listening | None = None
         self._admin: _Listening | None = None
@@ -101,6 +141,23 @@ class WebHost:
         if handlers is not None:
             handlers.close()
 
+    def use(self, engine: Engine, keys: PartyKeys, operators: OperatorTokens) -> None:
+        """Serve what comes from now on with another engine; requests under way end with the one before.
+
+        What was fixed by listening stays: addresses, the base URL, the names of TLS files. A certificate that
+        was renewed in its file is shown from now on. Raises `Misconfigured`; nothing is changed then.
+        """
+        public, admin = _up(self._public), _up(self._admin)
+        listeners = engine.settings.gateway.listeners
+        _renew(public.tls, listeners.public, engine.settings)
+        _renew(admin.tls, listeners.admin, engine.settings)
+        if self._admin_handlers is not None:
+            self._admin_handlers.close()
+        self._engine, self._operators, self._door = engine, operators, Door(engine, keys)
+        self._admin_handlers = Admin(engine, operators, lambda: self._intake_open)
+        admin.switch.turn(self._admin_routes(admin.base_url))
+        public.switch.turn(self._public_routes(public.base_url))
+
     @property
     def public_url(self) -> str:
         """Where the public listener can be reached, such as `http://127.0.0.1:8080`."""
@@ -113,13 +170,27 @@ class WebHost:
 
     def _public_routes(self, base_url: str) -> list[web.RouteDef]:
         batches = Batches(
-            self._engine, self._door, self._readers, self._writers, base_url, lambda: self._intake_open
+            self._engine,
+            self._door,
+            self._formats.batches,
+            self._formats.results,
+            base_url,
+            lambda: self._intake_open,
         )
-        documents = Documents(base_url, self._engine.clock.today(), self._writers)
-        return [*batches.routes(), *documents.routes()]
+        messages = Messages(self._engine, self._door, self._formats.messages, lambda: self._intake_open)
+        photos = Photos(self._engine, self._door, lambda: self._intake_open)
+        reports = Reports(self._engine, self._door)
+        documents = Documents(base_url, self._engine.clock.today(), self._formats.results)
+        if self._soap is not None and not self._soap_routes:  # they go on with another configuration
+            self._soap_routes = self._soap.routes(base_url)
+        parts = (batches, messages, photos, reports, documents)
+        return [*(route for part in parts for route in part.routes()), *self._soap_routes]
 
     def _admin_routes(self, _base_url: str) -> list[web.RouteDef]:
-        return [] if self._admin_handlers is None else self._admin_handlers.routes()
+        if self._admin_handlers is None:
+            return []
+        reports = OperatorReports(self._engine, self._operators)
+        return [*self._admin_handlers.routes(), *reports.routes()]
 
     async def _listen(self, listener: Listener, routes: Callable[[str], list[web.RouteDef]]) -> _Listening:
         """Take the address first: its port is written into answers."""
@@ -130,7 +201,8 @@ class WebHost:
             url = _url(listener, taken, context)
             base_url = settings.gateway.base_url if listener.port else url
             under_way = UnderWay()
-            runner = _runner(base_url, routes(base_url), under_way)
+            switch = Switch(routes(base_url))
+            runner = _runner(base_url, switch.routes, under_way)
             await runner.setup()
             server = await asyncio.get_running_loop().create_server(
                 connections(_up(runner.server), base_url, settings.gateway.intake.header_timeout_s),
@@ -141,7 +213,7 @@ class WebHost:
         except BaseException:
             taken.close()
             raise
-        return _Listening(server, runner, under_way, url)
+        return _Listening(server, runner, under_way, switch, context, url, base_url)
 
 
 def _up(found: T | None) -> T:
@@ -185,3 +257,11 @@ def _tls(listener: Listener, settings: Settings) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise Misconfigured(["gateway.yaml:1:1: a listener's TLS files cannot be used"]) from error
     return context
+
+
+def _renew(context: ssl.SSLContext | None, listener: Listener, settings: Settings) -> None:
+    """Take a listener's certificate and key from their files again, once they are known to fit."""
+    if context is None or listener.tls is None:
+        return
+    _tls(listener, settings)
+    context.load_cert_chain(settings.file(listener.tls.certificate), settings.file(listener.tls.key))

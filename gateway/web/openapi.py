@@ -19,7 +19,7 @@ from gateway.ports import ResultWriter
 from gateway.states import PublicState
 from gateway.web import problems
 from gateway.web.examples import EXAMPLES, example_batch, result_example
-from schemas.application import BatchHeader, VisaApplication
+from schemas.application import MAX_PHOTO_BYTES, BatchHeader, VisaApplication
 
 Schema = dict[str, Any]
 
@@ -61,6 +61,7 @@ _DESCRIPTION: Final = (
 _TAGS: Final = {
     "Batches": "Submitting visa applications and fetching what became of each.",
     "Applications": "One application.",
+    "Photos": "Pictures that lines name by their digest, so that a batch stays small.",
     "Documents": "About this interface.",
 }
 _TOKEN: Final[Schema] = {
@@ -69,8 +70,8 @@ _TOKEN: Final[Schema] = {
     "bearerFormat": "JWT",
     "description": (
         "Signed with the party's own key (EdDSA or ES256). Claims: iss = party, aud = umrah-gateway, iat, "
-        "exp at most 5 minutes later, jti. On a POST a jti is taken once, except to repeat the same request "
-        "under the same Idempotency-Key; a GET may use the token until it expires."
+        "exp at most 5 minutes later, jti. On a POST or PUT a jti is taken once, except to repeat the same "
+        "request under the same Idempotency-Key; a GET may use the token until it expires."
     ),
 }
 _PARAMETERS: Final[Schema] = {
@@ -114,6 +115,7 @@ def _paths(today: date, writers: Writers) -> Schema:
             "post": _act("cancelApplication", "Cancel one application", "Cancellation", "Applications")
         },
         "/v1/messages/{id}": {"get": _read("message", "One application's state", "Result", "Applications")},
+        "/v1/photos/{sha256}": {"put": _photo()},
         "/openapi.json": {"get": _open("openapi", "This document", _JSON)},
         "/docs": {"get": _open("docs", "This document for people", "text/html")},
         "/problems/{code}": {"get": _problem_page()},
@@ -122,6 +124,7 @@ def _paths(today: date, writers: Writers) -> Schema:
 
 _REJECTED: Final = "The rejected lines as they were submitted, ready to mend and send again"
 _CONFIRM: Final = "The results have been fetched: their retention begins"
+_PHOTO_KEY: Final = "With it, the same token may come again for this photo when an answer was lost."
 _CANCEL: Final = "Cancel every line that can still be cancelled"
 
 
@@ -146,6 +149,36 @@ def _submit(today: date) -> Schema:
             "200": _answer("A dry run: what would have been answered.", "Receipt"),
             "202": {**_answer("Durably recorded.", "Receipt"), "headers": _receipt_headers()},
             **_refusals(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+        },
+    }
+
+
+def _photo() -> Schema:
+    digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    kept = {"schema": {"type": "string", "format": "binary", "maxLength": MAX_PHOTO_BYTES}}
+    return {
+        **_operation("putPhoto", "Put a photo, to be named by lines as `photo_sha256`", "Photos"),
+        "description": (
+            f"A whole JPEG of at most {MAX_PHOTO_BYTES} bytes, under the SHA-256 of its bytes. Putting it "
+            "again changes nothing. A line that names a photo which was never put, and brings none, is "
+            "rejected with `photo_unknown`."
+        ),
+        "parameters": [
+            {
+                "name": "sha256",
+                "in": "path",
+                "required": True,
+                "description": "SHA-256 of the photo, in lower-case hexadecimal.",
+                "schema": digest,
+            },
+            {**_PARAMETERS["key"], "required": False, "description": _PHOTO_KEY},
+            {"$ref": "#/components/parameters/language"},
+        ],
+        "requestBody": {"required": True, "content": {"image/jpeg": kept}},
+        "responses": {
+            "200": _answer("It was put before.", "Photo"),
+            "201": _answer("Durably kept.", "Photo"),
+            **_refusals(400, 401, 403, 408, 413, 415, 422, 429, 503),
         },
     }
 
@@ -345,6 +378,7 @@ def _answers() -> Schema:
         "RejectedLine": _object(
             line=place["line"], row=place["row"], errors=_list("Fault"), application={"type": "object"}
         ),
+        "Photo": _object(sha256=text, size_bytes=count),
         "Problem": _object(
             type={"type": "string", "format": "uri"},
             title=text,

@@ -36,6 +36,11 @@ def ensure_operator_tokens(data_dir: Path) -> None:
         write_secret(directory / f"{name}.token", secrets.token_urlsafe(32).encode() + b"\n")
 
 
+def operator_token(data_dir: Path, name: str = FIRST_OPERATORS[0]) -> str:
+    """That operator's token. Raises `Misconfigured` for a file that is readable by others."""
+    return _token(operators_directory(data_dir) / f"{name}.token").decode()
+
+
 class OperatorTokens:
     """Who an opaque token belongs to."""
 

@@ -17,9 +17,10 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "demo", "serve", "simulate", "sample", "send", "status", "results", "errors", "token", "check-config",
     "messages", "show", "why", "retry", "cancel", "resolve", "doctor", "version",
+    "report", "quotas", "census", "webhooks",
 )  # fmt: skip
-#: What serves until it is stopped has no document to give.
-WITHOUT_JSON = ("serve", "simulate")
+#: What serves until it is stopped has no document to give; of `report`, each report has one.
+WITHOUT_JSON = ("serve", "simulate", "report")
 
 
 def test_every_command_is_there_and_no_other() -> None:

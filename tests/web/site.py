@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from adapters.service_centers import MEDIA_TYPES, READERS, WRITERS
+from adapters.service_centers import MEDIA_TYPES
 from adapters.service_centers.sample import sample_batch, write_batch
+from cli.bootstrap import FORMATS
 from gateway.settings import Settings
 from gateway.web.authentication import PartyKeys
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens, operators_directory
 from gateway.web.tokens import demo_key_path, ensure_demo_keys, sign_token
+from schemas.kinds.xml_layout import to_xml
 from tests.pipeline.world import World
 
 CSV, JSON, NDJSON, XML = (MEDIA_TYPES[name] for name in ("csv", "json", "ndjson", "xml"))
@@ -117,6 +119,22 @@ class Site:
         data = self.batch(media=media) if body is None else body
         return await self.post(f"/v1/batches{query}", token=token, headers=sent, data=data)
 
+    async def message(
+        self,
+        kind: str,
+        body: Any,
+        *,
+        party: str = "sc-01",
+        token: str | None = None,
+        media: str = JSON,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One message; a mapping is written as the media type says, bytes go as they are."""
+        sent = {"Content-Type": media, **(headers or {})}
+        data = written(kind, body, media) if isinstance(body, Mapping) else body
+        path = f"/v1/messages/{kind}"
+        return await self.post(path, token=token or self.token(party), headers=sent, data=data)
+
     async def raw(self, data: bytes, *, admin: bool = False, wait_s: float = 2.0) -> bytes:
         """Bytes sent as they are over a fresh connection, and all that comes back until it is closed."""
         reader, writer = await self.connect(admin=admin)
@@ -129,6 +147,11 @@ class Site:
     async def connect(self, *, admin: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         url = urlsplit(self.host.admin_url if admin else self.host.public_url)
         return await asyncio.open_connection(url.hostname, url.port)
+
+
+def written(kind: str, body: Mapping[str, Any], media: str = JSON) -> bytes:
+    """A message's body in that format."""
+    return (to_xml(kind, body) if media == XML else json.dumps(body, ensure_ascii=False)).encode()
 
 
 def with_free_ports(settings: Settings, **intake: Any) -> Settings:
@@ -153,6 +176,6 @@ async def open_site(world: World, data: Path, session: aiohttp.ClientSession, **
     ensure_demo_keys(settings, data)
     ensure_operator_tokens(data)
     keys = PartyKeys.load(settings, data)
-    host = WebHost(world.engine, READERS, WRITERS, keys, OperatorTokens.load(data), grace_s=1.0)
+    host = WebHost(world.engine, FORMATS, keys, OperatorTokens.load(data), grace_s=1.0)
     await host.start()
     return Site(world, data, host, session)

@@ -36,7 +36,6 @@ PROTECTED = [
     ("POST", "/v1/batches/1/confirm"),
     ("POST", "/v1/batches/1/cancel"),
     ("POST", "/v1/applications/1/cancel"),
-    ("GET", "/v1/messages/1"),
 ]
 
 
