@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,7 +17,9 @@ from prometheus_client import CollectorRegistry
 from adapters import foreign_affairs, interior, registries
 from adapters.service_centers import READERS, WRITERS
 from adapters.service_centers.message_format import read_json, read_xml
+from cli.ministry_bus import ministry_bus
 from cli.reference import initial_differs, load_initial
+from gateway.bus.bus import Bus
 from gateway.clock import SystemClock
 from gateway.errors import Misconfigured
 from gateway.http import HttpClient
@@ -35,6 +38,7 @@ from gateway.rest import Endpoint as RestEndpoint
 from gateway.rest import RestPartner, RestService
 from gateway.settings import Destination, Settings, check_operations
 from gateway.soap import Endpoint, SoapPartner, SoapService, load_contract
+from gateway.soap.wsse import Freshness
 from gateway.web.authentication import PartyKeys
 from gateway.web.formats import Formats
 from gateway.web.host import WebHost
@@ -85,6 +89,8 @@ class Gateway:
     host: WebHost
     worker: Worker
     soap: SoapServices
+    #: The ministry's network; None without a broker.
+    bus: Bus | None = None
     _carrying: asyncio.Task[None] | None = None
     #: Workers of earlier configurations, carrying what they claimed to its rest.
     _retiring: set[asyncio.Task[None]] = field(default_factory=set)
@@ -101,6 +107,8 @@ class Gateway:
         except BaseException:
             await engine.ledger.close()
             raise
+        if self.bus is not None:
+            await self.bus.start()
         self._carrying = asyncio.create_task(self.worker.run())
         log.info("started", action="start", address=self.host.public_url)
 
@@ -142,6 +150,8 @@ class Gateway:
         self.worker.drain()
         if self._carrying is not None:
             await asyncio.wait({self._carrying, *self._retiring})
+        if self.bus is not None:
+            await self.bus.stop()
         for partner in self.engine.partners.values():
             await partner.close()
         await self.engine.ledger.close()
@@ -206,12 +216,17 @@ def build(settings: Settings, clock: Clock | None = None) -> Gateway:
     keys = PartyKeys.load(settings, data)
     ensure_demo_secrets(settings, data, {operation.sender for operation in INBOUND})
     soap = SoapServices(INBOUND, SERVED, taking(engine), _soap_door(settings, data, engine))
-    host = WebHost(engine, FORMATS, keys, OperatorTokens.load(data), soap)
-    return Gateway(engine, host, Worker(engine), soap)
+    bus = ministry_bus(engine, lambda: gateway.engine, keys, data)
+    details = dict if bus is None else bus.alive
+    host = WebHost(engine, FORMATS, keys, OperatorTokens.load(data), soap, details=details)
+    gateway = Gateway(engine, host, Worker(engine), soap, bus)
+    return gateway
 
 
 def _soap_door(settings: Settings, data: Path, engine: Engine) -> SoapDoor:
-    return SoapDoor(load_secrets(settings, data), engine.ledger.use_token, engine.clock)
+    tokens = settings.gateway.tokens
+    freshness = Freshness(timedelta(seconds=tokens.max_age_s), timedelta(seconds=tokens.leeway_s))
+    return SoapDoor(load_secrets(settings, data), engine.ledger.use_token, engine.clock, freshness)
 
 
 def rebuild(settings: Settings, engine: Engine) -> Replacement:
@@ -219,6 +234,7 @@ def rebuild(settings: Settings, engine: Engine) -> Replacement:
     check_operations(settings, OPERATIONS)
     data = data_directory(settings)
     ensure_demo_keys(settings, data)
+    ensure_demo_secrets(settings, data, {operation.sender for operation in INBOUND})
     partners = _partners(settings, engine.clock, engine)
     return Replacement(
         engine=replace(

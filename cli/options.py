@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 CENTERS: Final = "Service centers"
+PARTIES: Final = "All parties"
 OPERATORS: Final = "Operators"
 RUNNING: Final = "Running"
 SETUP: Final = "Setting up"

@@ -49,3 +49,31 @@ def checked_id(value: str) -> str:
     if not _ID.fullmatch(value):
         raise WrongUsage("that is not an id: ids have letters, digits and hyphens")
     return value
+
+
+class PartyApi:
+    """The public API in the name of any party."""
+
+    def __init__(self, target: Target, party: str, key_file: Path | None = None) -> None:
+        key = signing_key(target, party, key_file)
+        lifetime_s = checked_lifetime(target, None)
+        hints = {
+            401: f"is {key} the key of {party}, and the clock right?",
+            403: "`kinds` tells who sends which kind",
+        }
+        self._http = Http(target.public_url, lambda: fresh_token(target, party, key, lifetime_s), hints)
+
+    def message(self, kind: str, body: bytes, media_type: str, key: str | None) -> dict[str, Any]:
+        """Send one message. Raises `CommandError`, as all others do."""
+        headers = {"Content-Type": media_type} | ({"Idempotency-Key": key} if key else {})
+        return dict(self._http.upload(f"/v1/messages/{kind}", [body], headers, {}).document)
+
+    def notifications(self, cursor: str | None, limit: int, wait_s: int | None = None) -> dict[str, Any]:
+        """A page of what is meant for the party; after what was confirmed last unless a cursor is given."""
+        wanted = {"cursor": cursor, "limit": str(limit), "wait": wait_s and str(wait_s)}
+        params = {name: value for name, value in wanted.items() if value}
+        return dict(self._http.get("/v1/notifications", params).document)
+
+    def confirm(self, cursor: str) -> None:
+        """Everything up to the cursor has arrived."""
+        self._http.post(f"/v1/notifications/confirm?cursor={cursor}")

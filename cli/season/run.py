@@ -182,11 +182,12 @@ async def _none_after_suspension(under_way: Season) -> invariants.Holds:
 async def _applications_of(operator: Operator, licensee: str) -> list[str]:
     found_ids: list[str] = []
     after = ""
-    while after is not None:
+    while True:
         page = await operator.get(f"/v1/admin/messages?kind=visa.application&limit=1000{after}")
         found_ids += [one["id"] for one in page["messages"] if one["licensee"] == licensee]
-        after = page["next"] and f"&after={page['next']}"
-    return found_ids
+        if page["next"] is None:
+            return found_ids
+        after = f"&after={page['next']}"
 
 
 # --- telling -----------------------------------------------------------------------------------------------

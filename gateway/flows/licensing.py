@@ -6,7 +6,9 @@ from typing import Final
 
 from gateway.flows.activation import reconsider
 from gateway.flows.desk import Desk
+from gateway.flows.discipline import under_penalties
 from gateway.flows.flow import Flow, newer
+from gateway.flows.overstays import judge_all
 from gateway.flows.visas import CONTROLS
 from gateway.message import Body, PartyId
 
@@ -17,7 +19,8 @@ def licensee_status(body: Body, desk: Desk) -> None:
     newer(desk, "licensee", id, body["version"])
     # One that is not known from the configuration must be activated before it can ask for visas.
     known = desk.fact("licensee", id) or {"needs_activation": True}
-    facts = {**known, **_named(body, "name_en", "name_ar", "status", "reason_code"), "id": id}
+    said = {**known, **_named(body, "name_en", "name_ar", "status", "reason_code"), "id": id}
+    facts = under_penalties("licensee", id, said, desk)
     desk.put("licensee", id, facts, version=body["version"], owner=id)
     desk.publish("licensee.status", body, about=id, to=desk.centers_of(id))
     for activation in desk.books.records("activation", owner=id):
@@ -66,6 +69,7 @@ def controls(body: Body, desk: Desk) -> None:
     desk.put(kind, id, {**kept, **body}, version=body["version"])
     centers = [party for party, sort in desk.office.parties.items() if sort == "service_center"]
     desk.publish("controls.published", body, about=f"{kind}/{body['version']}", to=centers)
+    judge_all(desk)
 
 
 FLOWS: Final = (

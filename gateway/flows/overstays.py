@@ -46,7 +46,10 @@ def levels(books: Books) -> Sequence[int]:
 def notice_some(
     office: Office, books: Books, level: int, after: tuple[date, bytes] | None, *, limit: int
 ) -> Page:
-    """Give notice of this level to those who are due for it. Levels are given in order, each once."""
+    """Give notice of this level to those who are due for it. Levels are given in order, each once.
+
+    When all are given, `judge_all` says who is over a limit now.
+    """
     before = books.today - timedelta(days=levels(books)[level - 1] - 1)
     found = books.overdue(before, notices=level, limit=limit, after=after)
     noticed = sum(_notice(visa, level, _desk(visa, office, books)) for visa in found)
@@ -65,8 +68,6 @@ def _notice(visa: Visa, level: int, desk: Desk) -> bool:
     after = replace(visa, presence=Presence.OVERSTAYED, notices=level if given else visa.notices)
     if after != visa:
         desk.books.put_visa(after)
-    if after.presence is not visa.presence:
-        judge(visa.facts, desk)
     if not given:
         return False
     body = {

@@ -6,8 +6,8 @@ wait in the ledger for them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Readiness:
 
     ledger: bool
     intake: bool
+    #: How other things are, such as the broker. They never make it not ready.
+    details: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -28,9 +30,12 @@ class Readiness:
             "status": "ready" if self.ready else "not_ready",
             "ledger": "writable" if self.ledger else "not_writable",
             "intake": "open" if self.intake else "closed",
+            **self.details,
         }
 
 
-async def readiness(ledger_commits: Callable[[], Awaitable[bool]], *, intake_open: bool) -> Readiness:
+async def readiness(
+    ledger_commits: Callable[[], Awaitable[bool]], *, intake_open: bool, details: Mapping[str, str]
+) -> Readiness:
     """Ask the ledger whether a write commits now (`Ledger.ready`)."""
-    return Readiness(ledger=await ledger_commits(), intake=intake_open)
+    return Readiness(ledger=await ledger_commits(), intake=intake_open, details=details)

@@ -53,6 +53,15 @@ class Metrics:
         self.webhooks = counter(
             "gateway_webhook_deliveries_total", "Notices to the address of a party", "party", "result"
         )
+        self.bus_events = counter(
+            "gateway_bus_events_total", "Events to the ministry's network", "receiver", "kind", "result"
+        )
+        self.bus_rejected = counter(
+            "gateway_bus_rejected_total", "Commands from the network set aside", "sender", "code"
+        )
+        self.bus_connected = Gauge(
+            "gateway_bus_connected", "1 while connected to the broker", ("side",), registry=registry
+        )
         self.operator_actions = counter("gateway_operator_actions_total", "What operators did", "action")
         self.queue_wait = histogram(
             "gateway_queue_wait_seconds", "From received to first claimed", _LONG, "kind"

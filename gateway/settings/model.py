@@ -167,6 +167,8 @@ class Party(Part):
     keys: tuple[PartyKey, ...] = ()
     #: A key pair is made in the data directory at the first start. For demonstrations only.
     demo_key: bool = False
+    #: Public key (X25519, PEM) that events on the bus are encrypted to. With `demo_key` one is made.
+    encryption_key: FileName | None = None
     #: None: it asks for its notifications itself.
     webhook: Webhook | None = None
 

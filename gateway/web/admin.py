@@ -96,10 +96,18 @@ class BusinessDate(_Body):
 class Admin:
     """The handlers of the admin listener."""
 
-    def __init__(self, engine: Engine, tokens: OperatorTokens, intake_open: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        tokens: OperatorTokens,
+        intake_open: Callable[[], bool],
+        details: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """`details` tells how other things are that `/readyz` shows, such as the broker."""
         self._engine = engine
         self._tokens = tokens
         self._intake_open = intake_open
+        self._details = details
         self._collector = LedgerCollector(engine.metrics.registry)
 
     def close(self) -> None:
@@ -137,7 +145,9 @@ class Admin:
         return _json({"status": "alive"})
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        found = await readiness(self._engine.ledger.ready, intake_open=self._intake_open())
+        found = await readiness(
+            self._engine.ledger.ready, intake_open=self._intake_open(), details=self._details()
+        )
         return _json(found.document(), status=200 if found.ready else 503)
 
     # views

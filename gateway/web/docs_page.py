@@ -36,6 +36,8 @@ code { padding: .1rem .3rem; }
 pre { padding: .75rem 1rem; overflow-x: auto; margin: .5rem 0; max-height: 26rem; }
 pre code { padding: 0; background: none; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+td:first-child code { white-space: nowrap; }
+main { padding-top: 0; }
 td, th { text-align: left; padding: .35rem .75rem .35rem 0; border-top: 1px solid var(--line);
   vertical-align: top; }
 tr:first-child td { border-top: 0; }
@@ -87,7 +89,7 @@ def _body(document: Node) -> Iterator[str]:
     token = document["components"]["securitySchemes"]["token"]
     yield f"<h2>Who is calling</h2><p>{_text(token['description'])}</p>{_code(_START)}"
     for tag in document["tags"]:
-        yield f"<h2>{escape(tag['name'])}</h2><p class=soft>{escape(tag['description'])}</p>"
+        yield f"<h2>{escape(tag['name'])}</h2><p class=soft>{_text(tag['description'])}</p>"
         for path, method, operation in _operations(document):
             if operation["tags"] == [tag["name"]]:
                 yield from _operation(document, path, method, operation)
@@ -104,11 +106,15 @@ def _operations(document: Node) -> Iterator[tuple[str, str, Node]]:
 
 
 def _contents(document: Node) -> Iterator[str]:
-    yield "<nav><ul>"
-    for path, method, operation in _operations(document):
-        name = escape(operation["operationId"])
-        yield f'<li><a href="#{name}">{method.upper()} {escape(path)}</a></li>'
-    yield "</ul></nav>"
+    yield "<nav>"
+    for tag in document["tags"]:
+        yield f"<h4>{escape(tag['name'])}</h4><ul>"
+        for path, method, operation in _operations(document):
+            if operation["tags"] == [tag["name"]]:
+                name = escape(operation["operationId"])
+                yield f'<li><a href="#{name}">{method.upper()} {escape(path)}</a></li>'
+        yield "</ul>"
+    yield "</nav>"
 
 
 def _operation(document: Node, path: str, method: str, operation: Node) -> Iterator[str]:
@@ -155,6 +161,8 @@ def _examples(what: str, content: Node) -> Iterator[str]:
 
 def _curl(document: Node, path: str, method: str, operation: Node) -> str:
     url = document["servers"][0]["url"] + re.sub(r"\{(\w+)\}", lambda found: f"${found[1].upper()}", path)
+    needed = [one["name"] for one in operation.get("parameters", ()) if _in_query(one)]
+    url += "?" + "&".join(f"{name}=${name.upper()}" for name in needed) if needed else ""
     lines = [f'curl "{url}"']
     if method != "get":
         lines[0] = f'curl -X {method.upper()} "{url}"'
@@ -163,13 +171,19 @@ def _curl(document: Node, path: str, method: str, operation: Node) -> str:
     body = operation.get("requestBody", {}).get("content", {})
     if "image/jpeg" in body:
         lines += ['-H "Content-Type: image/jpeg"', "--data-binary @photo.jpg"]
-    elif body:
+    elif "text/csv" in body:
         lines += [
             '-H "Idempotency-Key: $(sha256sum < batch.csv | cut -c1-64)"',
             '-H "Content-Type: text/csv"',
         ]
         lines.append("--data-binary @batch.csv")
+    elif body:
+        lines += ['-H "Content-Type: application/json"', "--data-binary @message.json"]
     return " \\\n  ".join(lines)
+
+
+def _in_query(parameter: Node) -> bool:
+    return parameter.get("in") == "query" and bool(parameter.get("required"))
 
 
 def _shape(name: str, schema: Node) -> Iterator[str]:

@@ -102,9 +102,11 @@ class WebHost:
         operators: OperatorTokens,
         soap: SoapServices | None = None,
         *,
+        details: Callable[[], Mapping[str, str]] = dict,
         grace_s: float = _GRACE_S,
     ) -> None:
-        """Without `soap` partner systems are offered no services."""
+        """Without `soap` partner systems are offered no services. `details` are for `/readyz`."""
+        self._details = details
         self._engine = engine
         self._formats = formats
         self._door = Door(engine, keys)
@@ -121,7 +123,9 @@ class WebHost:
         """Listen on both. Raises `Misconfigured` when an address is taken or a key file does not fit."""
         listeners = self._engine.settings.gateway.listeners
         try:
-            self._admin_handlers = Admin(self._engine, self._operators, lambda: self._intake_open)
+            self._admin_handlers = Admin(
+                self._engine, self._operators, lambda: self._intake_open, self._details
+            )
             self._admin = await self._listen(listeners.admin, self._admin_routes)
             self._public = await self._listen(listeners.public, self._public_routes)
         except BaseException:
@@ -154,7 +158,7 @@ class WebHost:
         if self._admin_handlers is not None:
             self._admin_handlers.close()
         self._engine, self._operators, self._door = engine, operators, Door(engine, keys)
-        self._admin_handlers = Admin(engine, operators, lambda: self._intake_open)
+        self._admin_handlers = self._admin_side(engine, operators)
         admin.switch.turn(self._admin_routes(admin.base_url))
         public.switch.turn(self._public_routes(public.base_url))
 
@@ -167,6 +171,9 @@ class WebHost:
     def admin_url(self) -> str:
         """Where the admin listener can be reached."""
         return _up(self._admin).url
+
+    def _admin_side(self, engine: Engine, operators: OperatorTokens) -> Admin:
+        return Admin(engine, operators, lambda: self._intake_open, self._details)
 
     def _public_routes(self, base_url: str) -> list[web.RouteDef]:
         batches = Batches(
@@ -182,7 +189,7 @@ class WebHost:
         reports = Reports(self._engine, self._door)
         documents = Documents(base_url, self._engine.clock.today(), self._formats.results)
         if self._soap is not None and not self._soap_routes:  # they go on with another configuration
-            self._soap_routes = self._soap.routes(base_url)
+            self._soap_routes = self._soap.routes(base_url, lambda: self._intake_open)
         parts = (batches, messages, photos, reports, documents)
         return [*(route for part in parts for route in part.routes()), *self._soap_routes]
 

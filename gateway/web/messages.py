@@ -32,8 +32,6 @@ from schemas.violation import Violation
 MAX_BYTES: Final = 1_048_576
 #: Messages being received at the same time: each is whole in memory.
 _AT_ONCE: Final = 64
-#: More faults of one message than these are not told at once.
-MAX_FAULTS: Final = 1000
 #: A larger body is read in a thread of its own, so that others go on meanwhile.
 _READ_ASIDE_BYTES: Final = 65_536
 _DEFAULT_PAGE: Final = 100
@@ -84,9 +82,8 @@ class Messages:
             media = self._media_type(request)
             with self._place():
                 fields = await self._fields(request, credential, key, media)
-        with _bounded():
-            arrival = Arrival(credential.party_id, kind, fields, "http", key)
-            return _taken(kind, await take(arrival, self._engine))
+        arrival = Arrival(credential.party_id, kind, fields, "http", key)
+        return _taken(kind, await take(arrival, self._engine))
 
     def _media_type(self, request: web.Request) -> str:
         media = request.content_type
@@ -192,13 +189,3 @@ def _named_as_document() -> Iterator[None]:
             raise
         limit = Violation("body_too_large", "", {"limit": MAX_BYTES})
         raise Refused("body_too_large", violations=(limit,), status=413) from error
-
-
-@contextmanager
-def _bounded() -> Iterator[None]:
-    """An answer stays a size that can be read, however much is wrong."""
-    try:
-        yield
-    except Refused as error:
-        error.violations = error.violations[:MAX_FAULTS]
-        raise

@@ -17,16 +17,25 @@ from gateway.pipeline.intake import MAX_NAMED, Mode
 from gateway.pipeline.report import MAX_LIMIT
 from gateway.ports import ResultWriter
 from gateway.states import PublicState
-from gateway.web import problems
+from gateway.web import openapi_messages, problems
 from gateway.web.examples import EXAMPLES, example_batch, result_example
+from gateway.web.openapi_parts import (
+    JSON,
+    PARAMETERS,
+    REFERENCE,
+    TIME,
+    Schema,
+    answer,
+    header,
+    list_of,
+    object_of,
+    operation,
+    query,
+    read,
+    ref,
+    refusals,
+)
 from schemas.application import MAX_PHOTO_BYTES, BatchHeader, VisaApplication
-
-Schema = dict[str, Any]
-
-_REFERENCE: Final = "#/components/schemas/{model}"
-_JSON: Final = "application/json"
-_TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
-
 
 #: By media type: makes the writer of one document.
 Writers = Mapping[str, Callable[[], ResultWriter]]
@@ -37,33 +46,34 @@ def document(base_url: str, today: date, writers: Writers) -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Umrah gateway: service centers",
+            "title": "Umrah gateway",
             "version": gateway_version(),
             "description": _DESCRIPTION,
         },
         "servers": [{"url": base_url}],
         "security": [{"token": []}],
-        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "tags": [{"name": name, "description": text} for name, text in _tags().items()],
         "paths": _paths(today, writers),
         "components": {
             "securitySchemes": {"token": _TOKEN},
             "schemas": _schemas(),
             "responses": {"problem": _problem_response()},
-            "parameters": _PARAMETERS,
+            "parameters": PARAMETERS,
         },
     }
 
 
 _DESCRIPTION: Final = (
-    "Visa batches in, one result a line out. A 202 is given only after the batch is durably recorded. Send "
-    "the same batch again under the same Idempotency-Key whenever an answer was lost: it is taken once."
+    "Visa batches in, one result a line out; the network's other messages in, notifications out. A 202 is "
+    "given only after what was sent is durably recorded. Send the same again, under the same "
+    "Idempotency-Key, whenever an answer was lost: it is taken once."
 )
 _TAGS: Final = {
     "Batches": "Submitting visa applications and fetching what became of each.",
     "Applications": "One application.",
     "Photos": "Pictures that lines name by their digest, so that a batch stays small.",
-    "Documents": "About this interface.",
 }
+_ABOUT: Final = {"Documents": "About this interface."}
 _TOKEN: Final[Schema] = {
     "type": "http",
     "scheme": "bearer",
@@ -74,28 +84,6 @@ _TOKEN: Final[Schema] = {
         "request under the same Idempotency-Key; a GET may use the token until it expires."
     ),
 }
-_PARAMETERS: Final[Schema] = {
-    "id": {
-        "name": "id",
-        "in": "path",
-        "required": True,
-        "description": "As given out by the gateway. Another party's id answers 404, as an absent one does.",
-        "schema": {"type": "string", "maxLength": 64},
-    },
-    "key": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": True,
-        "description": "1 to 255 visible ASCII characters, new for each batch, such as the file's SHA-256.",
-        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-    },
-    "language": {
-        "name": "Accept-Language",
-        "in": "header",
-        "description": "ar or en: the language of a problem's detail.",
-        "schema": {"type": "string", "examples": ["ar", "en"]},
-    },
-}
 
 
 # --- paths ------------------------------------------------------------------------------------------
@@ -105,18 +93,18 @@ def _paths(today: date, writers: Writers) -> Schema:
     batch = "/v1/batches/{id}"
     return {
         "/v1/batches": {"post": _submit(today)},
-        batch: {"get": _read("batchStatus", "How far a batch has come", "BatchStatus")},
+        batch: {"get": read("batchStatus", "How far a batch has come", "BatchStatus")},
         f"{batch}/applications": {"get": _page()},
         f"{batch}/results": {"get": _results(writers)},
-        f"{batch}/rejected": {"get": _read("rejectedLines", _REJECTED, "RejectedLines")},
+        f"{batch}/rejected": {"get": read("rejectedLines", _REJECTED, "RejectedLines")},
         f"{batch}/confirm": {"post": _act("confirmBatch", _CONFIRM, "BatchStatus")},
         f"{batch}/cancel": {"post": _act("cancelBatch", _CANCEL, "BatchCancellation")},
         "/v1/applications/{id}/cancel": {
             "post": _act("cancelApplication", "Cancel one application", "Cancellation", "Applications")
         },
-        "/v1/messages/{id}": {"get": _read("message", "One application's state", "Result", "Applications")},
         "/v1/photos/{sha256}": {"put": _photo()},
-        "/openapi.json": {"get": _open("openapi", "This document", _JSON)},
+        **openapi_messages.paths(),
+        "/openapi.json": {"get": _open("openapi", "This document", JSON)},
         "/docs": {"get": _open("docs", "This document for people", "text/html")},
         "/problems/{code}": {"get": _problem_page()},
     }
@@ -131,7 +119,7 @@ _CANCEL: Final = "Cancel every line that can still be cancelled"
 def _submit(today: date) -> Schema:
     mode = {"type": "string", "enum": list(get_args(Mode)), "default": "lines"}
     return {
-        **_operation("submitBatch", "Submit a batch", "Batches"),
+        **operation("submitBatch", "Submit a batch", "Batches"),
         "description": (
             "In the default mode good lines go on while bad ones come back with row, field and reason. With "
             "`mode=all_or_nothing` one bad line refuses the batch. A repeated Idempotency-Key with the same "
@@ -139,16 +127,16 @@ def _submit(today: date) -> Schema:
         ),
         "parameters": [
             {"$ref": "#/components/parameters/key"},
-            _query("mode", mode, "Whether good lines are taken without the bad ones."),
-            _query("dry_run", {"type": "boolean", "default": False}, "Validate only; nothing is recorded."),
-            _header("Content-Encoding", {"type": "string", "enum": ["gzip", "identity"]}),
+            query("mode", mode, "Whether good lines are taken without the bad ones."),
+            query("dry_run", {"type": "boolean", "default": False}, "Validate only; nothing is recorded."),
+            header("Content-Encoding", {"type": "string", "enum": ["gzip", "identity"]}),
             {"$ref": "#/components/parameters/language"},
         ],
         "requestBody": {"required": True, "content": _batch_content(today)},
         "responses": {
-            "200": _answer("A dry run: what would have been answered.", "Receipt"),
-            "202": {**_answer("Durably recorded.", "Receipt"), "headers": _receipt_headers()},
-            **_refusals(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+            "200": answer("A dry run: what would have been answered.", "Receipt"),
+            "202": {**answer("Durably recorded.", "Receipt"), "headers": _receipt_headers()},
+            **refusals(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
         },
     }
 
@@ -157,7 +145,7 @@ def _photo() -> Schema:
     digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
     kept = {"schema": {"type": "string", "format": "binary", "maxLength": MAX_PHOTO_BYTES}}
     return {
-        **_operation("putPhoto", "Put a photo, to be named by lines as `photo_sha256`", "Photos"),
+        **operation("putPhoto", "Put a photo, to be named by lines as `photo_sha256`", "Photos"),
         "description": (
             f"A whole JPEG of at most {MAX_PHOTO_BYTES} bytes, under the SHA-256 of its bytes. Putting it "
             "again changes nothing. A line that names a photo which was never put, and brings none, is "
@@ -171,20 +159,20 @@ def _photo() -> Schema:
                 "description": "SHA-256 of the photo, in lower-case hexadecimal.",
                 "schema": digest,
             },
-            {**_PARAMETERS["key"], "required": False, "description": _PHOTO_KEY},
+            {**PARAMETERS["key"], "required": False, "description": _PHOTO_KEY},
             {"$ref": "#/components/parameters/language"},
         ],
         "requestBody": {"required": True, "content": {"image/jpeg": kept}},
         "responses": {
-            "200": _answer("It was put before.", "Photo"),
-            "201": _answer("Durably kept.", "Photo"),
-            **_refusals(400, 401, 403, 408, 413, 415, 422, 429, 503),
+            "200": answer("It was put before.", "Photo"),
+            "201": answer("Durably kept.", "Photo"),
+            **refusals(400, 401, 403, 408, 413, 415, 422, 429, 503),
         },
     }
 
 
 def _batch_content(today: date) -> Schema:
-    schemas: Mapping[str, Schema] = {_JSON: {"$ref": _REFERENCE.format(model="VisaBatch")}}
+    schemas: Mapping[str, Schema] = {JSON: {"$ref": REFERENCE.format(model="VisaBatch")}}
     return {
         media: {"schema": schemas.get(media, {"type": "string"}), "example": example_batch(media, today)}
         for media in EXAMPLES
@@ -203,89 +191,57 @@ def _receipt_headers() -> Schema:
 
 def _page() -> Schema:
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 100}
-    operation = _read("batchApplications", "Lines of a batch, a page at a time", "Page")
+    operation = read("batchApplications", "Lines of a batch, a page at a time", "Page")
     operation["parameters"] += [
-        _query("state", {"$ref": _REFERENCE.format(model="State")}, "Only lines in this state."),
-        _query("cursor", {"type": "string"}, "The `next_cursor` of the page before."),
-        _query("limit", limit, "Lines a page."),
+        query("state", {"$ref": REFERENCE.format(model="State")}, "Only lines in this state."),
+        query("cursor", {"type": "string"}, "The `next_cursor` of the page before."),
+        query("limit", limit, "Lines a page."),
     ]
-    operation["responses"] |= _refusals(400)
+    operation["responses"] |= refusals(400)
     return operation
 
 
 def _results(writers: Writers) -> Schema:
-    operation = _read("batchResults", "All results of a batch, in the format that Accept asks for", "Results")
+    operation = read("batchResults", "All results of a batch, in the format that Accept asks for", "Results")
     operation["responses"]["200"]["content"] = {
         media: {
-            "schema": {"$ref": _REFERENCE.format(model="Results")} if media == _JSON else {"type": "string"},
+            "schema": {"$ref": REFERENCE.format(model="Results")} if media == JSON else {"type": "string"},
             "example": _results_example(media, writer()),
         }
         for media, writer in writers.items()
     }
-    operation["responses"] |= _refusals(406)
+    operation["responses"] |= refusals(406)
     return operation
 
 
 def _results_example(media: str, writer: ResultWriter) -> Any:
     batch, result = result_example()
     text = (writer.head(batch) + writer.line(result) + writer.tail()).decode()
-    return json.loads(text) if media == _JSON else text
+    return json.loads(text) if media == JSON else text
 
 
 def _problem_page() -> Schema:
-    code = {**_PARAMETERS["id"], "name": "code", "description": "A problem's `code`."}
+    code = {**PARAMETERS["id"], "name": "code", "description": "A problem's `code`."}
     operation = _open("problem", "What a problem's code means, in English and Arabic", "text/html")
-    return {**operation, "parameters": [code], "responses": operation["responses"] | _refusals(404)}
-
-
-def _operation(name: str, summary: str, tag: str) -> Schema:
-    return {"operationId": name, "summary": summary, "tags": [tag]}
-
-
-def _read(name: str, summary: str, schema: str, tag: str = "Batches") -> Schema:
-    parameters = [{"$ref": f"#/components/parameters/{name}"} for name in ("id", "language")]
-    return {
-        **_operation(name, summary, tag),
-        "parameters": parameters,
-        "responses": {"200": _answer("Found.", schema), **_refusals(401, 403, 404, 503)},
-    }
+    return {**operation, "parameters": [code], "responses": operation["responses"] | refusals(404)}
 
 
 def _act(name: str, summary: str, schema: str, tag: str = "Batches") -> Schema:
-    operation = _read(name, summary, schema, tag)
-    optional = {**_PARAMETERS["key"], "required": False}
+    operation = read(name, summary, schema, tag)
+    optional = {**PARAMETERS["key"], "required": False}
     operation["parameters"].append(optional)
     operation["responses"]["200"]["description"] = "Done, or asked for."
-    operation["responses"] |= _refusals(409)
+    operation["responses"] |= refusals(409)
     return operation
 
 
 def _open(name: str, summary: str, media: str) -> Schema:
     answer = {"description": "Found.", "content": {media: {}}}
-    return {**_operation(name, summary, "Documents"), "security": [], "responses": {"200": answer}}
-
-
-def _query(name: str, schema: Schema, description: str) -> Schema:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
-def _header(name: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "header", "schema": schema}
-
-
-def _answer(description: str, schema: str) -> Schema:
-    return {
-        "description": description,
-        "content": {_JSON: {"schema": {"$ref": _REFERENCE.format(model=schema)}}},
-    }
-
-
-def _refusals(*statuses: int) -> Schema:
-    return {str(status): {"$ref": "#/components/responses/problem"} for status in statuses}
+    return {**operation(name, summary, "Documents"), "security": [], "responses": {"200": answer}}
 
 
 def _problem_response() -> Schema:
-    schema = {"$ref": _REFERENCE.format(model="Problem")}
+    schema = {"$ref": REFERENCE.format(model="Problem")}
     return {"description": "A problem (RFC 9457).", "content": {problems.MEDIA_TYPE: {"schema": schema}}}
 
 
@@ -293,16 +249,20 @@ def _problem_response() -> Schema:
 
 
 def _schemas() -> Schema:
-    return {**_models(), **_answers()}
+    return {**_models(), **_answers(), **openapi_messages.schemas()}
+
+
+def _tags() -> dict[str, str]:
+    return _TAGS | openapi_messages.tags() | _ABOUT
 
 
 def _models() -> Schema:
     """The request, from the models that check it."""
     wanted: Any = [(VisaApplication, "validation"), (BatchHeader, "validation")]
-    _, found = models_json_schema(wanted, ref_template=_REFERENCE)
+    _, found = models_json_schema(wanted, ref_template=REFERENCE)
     models: Schema = found["$defs"]
     header = models.pop("BatchHeader")
-    lines = {"type": "array", "minItems": 1, "items": {"$ref": _REFERENCE.format(model="VisaApplication")}}
+    lines = {"type": "array", "minItems": 1, "items": {"$ref": REFERENCE.format(model="VisaApplication")}}
     batch = {
         **header,
         "title": "VisaBatch",
@@ -317,7 +277,7 @@ def _answers() -> Schema:
     text: Schema = {"type": "string"}
     maybe: Schema = {"type": ["string", "null"]}
     count: Schema = {"type": "integer", "minimum": 0}
-    fault = _object(
+    fault = object_of(
         pointer={**text, "description": "RFC 6901, inside the application or the batch header."},
         code={**text, "description": "Stable. `/problems/{code}` explains it."},
         detail={**text, "description": "English."},
@@ -335,23 +295,23 @@ def _answers() -> Schema:
         "season": {"type": "integer", "description": "Hijri year."},
         "state": {"type": "string", "enum": ["receiving", "processing", "completed"]},
         "revision": {"type": "integer", "description": "Raised when a settled line changes."},
-        "counts": {"$ref": _REFERENCE.format(model="Counts")},
-        **dict.fromkeys(("received_at", "accepted_at", "completed_at", "confirmed_at"), _TIME),
+        "counts": {"$ref": REFERENCE.format(model="Counts")},
+        **dict.fromkeys(("received_at", "accepted_at", "completed_at", "confirmed_at"), TIME),
     }
-    visa = _object(number=text, valid_from=maybe, valid_until=maybe, stay_until=maybe)
+    visa = object_of(number=text, valid_from=maybe, valid_until=maybe, stay_until=maybe)
     result: Schema = {
         "line": {"type": ["integer", "null"]},
         "reference": maybe,
         "application_id": text,
-        "state": {"$ref": _REFERENCE.format(model="State")},
+        "state": {"$ref": REFERENCE.format(model="State")},
         "visa": {"oneOf": [visa, {"type": "null"}]},
         "reason": {**maybe, "description": "A code: why it waits, or why it was refused."},
-        "expected_at": _TIME,
-        "errors": _list("Fault"),
-        "updated_at": _TIME,
+        "expected_at": TIME,
+        "errors": list_of("Fault"),
+        "updated_at": TIME,
     }
-    fault_in_line = {"allOf": [{"$ref": _REFERENCE.format(model="Fault")}, {"properties": place}]}
-    named = {"type": "array", "maxItems": MAX_NAMED, "items": _ref("LineFault")}
+    fault_in_line = {"allOf": [{"$ref": REFERENCE.format(model="Fault")}, {"properties": place}]}
+    named = {"type": "array", "maxItems": MAX_NAMED, "items": ref("LineFault")}
     return {
         "State": {"type": "string", "enum": [state.value for state in PublicState]},
         "Counts": {
@@ -361,43 +321,31 @@ def _answers() -> Schema:
         },
         "Fault": fault,
         "LineFault": fault_in_line,
-        "Receipt": _object(
+        "Receipt": object_of(
             batch_id=maybe,
             state={"type": "string", "enum": ["processing", "validated"]},
-            counts=_ref("Counts"),
+            counts=ref("Counts"),
             rejected={**named, "description": "An entry for each fault of each of the first rejected lines."},
             more_rejected={"type": "boolean", "description": "More lines were rejected than are named."},
         ),
-        "BatchStatus": _object(**status),
-        "BatchCancellation": _object(**status, cancellations=count),
+        "BatchStatus": object_of(**status),
+        "BatchCancellation": object_of(**status, cancellations=count),
         "Result": {"type": "object", "properties": result},
         "Cancellation": {"type": "object", "properties": {**result, "cancel_requested": {"type": "boolean"}}},
-        "Page": _object(applications=_list("Result"), next_cursor=maybe),
-        "Results": _object(batch=_ref("BatchStatus"), results=_list("Result")),
-        "RejectedLines": _object(batch=_ref("BatchStatus"), rejected=_list("RejectedLine")),
-        "RejectedLine": _object(
-            line=place["line"], row=place["row"], errors=_list("Fault"), application={"type": "object"}
+        "Page": object_of(applications=list_of("Result"), next_cursor=maybe),
+        "Results": object_of(batch=ref("BatchStatus"), results=list_of("Result")),
+        "RejectedLines": object_of(batch=ref("BatchStatus"), rejected=list_of("RejectedLine")),
+        "RejectedLine": object_of(
+            line=place["line"], row=place["row"], errors=list_of("Fault"), application={"type": "object"}
         ),
-        "Photo": _object(sha256=text, size_bytes=count),
-        "Problem": _object(
+        "Photo": object_of(sha256=text, size_bytes=count),
+        "Problem": object_of(
             type={"type": "string", "format": "uri"},
             title=text,
             status={"type": "integer"},
             detail={**text, "description": "In the language of Accept-Language."},
             code=text,
             request_id={**text, "description": "Also in X-Request-Id: name it when you ask for help."},
-            errors=_list("LineFault"),
+            errors=list_of("LineFault"),
         ),
     }
-
-
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _ref(model: str) -> Schema:
-    return {"$ref": _REFERENCE.format(model=model)}
-
-
-def _list(model: str) -> Schema:
-    return {"type": "array", "items": _ref(model)}

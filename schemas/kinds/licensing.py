@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from schemas.kinds.kind import CENTER, MINISTRY, NOBODY, SYSTEM, KindSchema
+from schemas.kinds.kind import CENTER, MINISTRY, NOBODY, SYSTEM, Fields, KindSchema, Rule
 from schemas.kinds.record import (
     MAX_COUNT,
     PUBLIC,
@@ -28,6 +30,7 @@ from schemas.kinds.record import (
     Window,
 )
 from schemas.kinds.rules import distinct, in_order
+from schemas.violation import Violation
 
 
 class LicenseeStatus(Record):
@@ -139,6 +142,16 @@ class Controls(Record):
     overstay: Annotated[
         OverstayControl | None, Field(description="The limit of overstays; without it, there is none.")
     ] = None
+    overstay_levels_days: Annotated[
+        list[Annotated[int, Field(ge=1, le=365)]] | None,
+        Field(
+            min_length=1,
+            max_length=20,
+            description="Days after the due date on which notice of an overstay is given, rising; without "
+            "it, 1, 7 and 30.",
+        ),
+        PUBLIC,
+    ] = None
 
 
 class ActivationCheck(Record):
@@ -206,6 +219,12 @@ class ReadinessReport(Record):
     equipment: Annotated[
         list[Equipment] | None, Field(min_length=1, max_length=100, description="Other equipment.")
     ] = None
+
+
+def _levels_rise(fields: Fields) -> Iterator[Violation]:
+    levels = [level for level in fields.get("overstay_levels_days") or () if level is not None]
+    if any(later <= earlier for earlier, later in pairwise(levels)):
+        yield Violation("levels_not_rising", "/overstay_levels_days")
 
 
 KINDS: Final = (
@@ -289,8 +308,12 @@ KINDS: Final = (
             "request_windows": [{"opens": "2026-06-17", "closes": "2027-04-10"}],
             "unplanned_months": "closed",
             "overstay": {"max_ratio": 0.02, "max_count": 50, "minimum_arrivals": 100, "grace_days": 1},
+            "overstay_levels_days": [1, 7, 30],
         },
-        rules=(in_order("request_windows.opens", "request_windows.closes"),),
+        rules=(
+            in_order("request_windows.opens", "request_windows.closes"),
+            Rule(("levels_not_rising",), "The days of `overstay_levels_days` rise", _levels_rise),
+        ),
     ),
     KindSchema(
         kind="licensee.activation_check",

@@ -105,7 +105,7 @@ def _page(kind: KindSchema) -> str:
         f"{kind.summary_en}\n",
         _facts(kind),
         "## Fields\n",
-        _table(("Field", "Form", "Class", "Meaning"), _field_rows(kind.model)),
+        _table(("Field", "Form", "Class", "Meaning"), field_rows(kind.model)),
         _rules(kind),
         f"## Example\n\n```json\n{json.dumps(kind.example, indent=2, ensure_ascii=False)}\n```\n",
         _xml(kind),
@@ -137,7 +137,8 @@ def _xml(kind: KindSchema) -> str:
     )
 
 
-def _field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, ...]]:
+def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, ...]]:
+    """Name, form, class and meaning of every field, those of records inside too."""
     for attribute, field in model.model_fields.items():
         name = prefix + (field.alias or attribute)
         need = "" if field.is_required() else ", optional"
@@ -145,7 +146,7 @@ def _field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
         told = "" if record else str(next(marks(field, Confidentiality)))
         yield f"`{name}`", _form(field, record) + need, told, field.description or ""
         if record:
-            yield from _field_rows(record, f"{name}{'[]' if _is_list(field) else ''}.")
+            yield from field_rows(record, f"{name}{'[]' if _is_list(field) else ''}.")
 
 
 def _is_list(field: FieldInfo) -> bool:

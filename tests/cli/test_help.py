@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "demo", "serve", "simulate", "sample", "send", "status", "results", "errors", "token", "check-config",
     "messages", "show", "why", "retry", "cancel", "resolve", "doctor", "version",
+    "message", "notifications", "kinds",
     "report", "quotas", "census", "webhooks",
 )  # fmt: skip
 #: What serves until it is stopped has no document to give; of `report`, each report has one.

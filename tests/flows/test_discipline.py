@@ -335,3 +335,13 @@ async def test_the_record_of_a_penalty_holds_neither_amount_nor_grounds(world: W
         "from": day(world),
         "until": None,
     }
+
+
+async def test_a_status_from_the_ministry_counts_when_the_penalty_has_ended(world: World) -> None:
+    await punish(world, until_date=day(world))
+    said = {"licensee_id": "LIC-1001"}
+    await send(world, LICENSING, "licensee.status", **said, version=2, status="active")
+    assert await status(world) == "suspended"
+    await send(world, LICENSING, "licensee.status", **said, version=3, status="unlicensed")
+    await the_day_after(world)
+    assert await status(world) == "unlicensed"

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import Conflict, LeaseLost
+from gateway.ledger.books import Books
 from gateway.ledger.port import (
     AlreadyAccepted,
     Applied,
@@ -207,7 +208,13 @@ async def test_the_gate_is_looked_at_in_the_commit_of_the_intent(ledger: Ledger,
     await accepted_batch(ledger, clock, 1)
     (message,) = await claim(ledger, clock)
     await ledger.put_reference([ReferenceRecord("licensee", "LIC-1", "2", {"status": "suspended"})])
-    assert await ledger.apply(intent_move(message, clock)) == GateClosed("licensee_inactive")
+
+    def gate(books: Books) -> GateClosed | None:
+        record = books.record("licensee", "LIC-1")
+        return GateClosed("licensee_inactive") if record and record.facts["status"] != "active" else None
+
+    closed = await ledger.apply(replace(intent_move(message, clock), gate=gate))
+    assert closed == GateClosed("licensee_inactive")
     row = await ledger.message(message.id)
     assert row is not None
     assert (row.open_step, await ledger.attempts(message.id)) == (None, [])

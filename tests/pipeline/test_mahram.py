@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cli.reference import load_initial
 from gateway.errors import LeaseLost
 from gateway.pipeline import report
 from gateway.pipeline.admit import AllOrNothing
@@ -18,14 +19,17 @@ ALONE = ("mahram_not_in_batch", "/mahram/reference")
 
 
 @pytest.fixture
-def world(world: World) -> World:
+async def world(world: World) -> World:
     """The control set asks every woman for a mahram."""
     settings = world.engine.settings
     asked = settings.controls.mahram.model_copy(update={"required": True, "below_age": None})
     controls = settings.controls.model_copy(update={"mahram": asked})
+    await load_initial(
+        settings.model_copy(update={"controls": controls}), world.engine.ledger, world.clock.today()
+    )
     intake = settings.gateway.intake.model_copy(update={"chunk_lines": 3})
     gateway = settings.gateway.model_copy(update={"intake": intake})
-    changed = settings.model_copy(update={"controls": controls, "gateway": gateway})
+    changed = settings.model_copy(update={"gateway": gateway})
     world.engine = replace(world.engine, settings=changed)
     return world
 
@@ -154,6 +158,7 @@ async def test_nobody_is_asked_where_the_control_set_does_not(world: World) -> N
     settings = world.engine.settings
     asked = settings.controls.mahram.model_copy(update={"required": False})
     controls = settings.controls.model_copy(update={"mahram": asked})
-    world.engine = replace(world.engine, settings=settings.model_copy(update={"controls": controls}))
+    changed = settings.model_copy(update={"controls": controls})
+    await load_initial(changed, world.engine.ledger, world.clock.today())
     receipt = await world.submit(party(world, {1: "nobody-here"}))
     assert receipt.counts == {"total": 8, "accepted": 8}

@@ -174,7 +174,7 @@ def test_a_fault_between_files_is_told_at_its_place_by_its_check_alone(
 
 
 def test_every_check_has_a_case() -> None:
-    with_files = {"party_keys", "tls_keys"}
+    with_files = {"party_keys", "tls_keys", "webhook_secrets"}
     names = {check.__name__ for module in (checks, operation_checks) for check in module.CHECKS}
     assert names == {case[0] for case in CASES} | with_files
 

@@ -69,6 +69,16 @@ LEAVES: Mapping[str, st.SearchStrategy[Any]] = {
     "PassportStatus": st.sampled_from(["VALID", "LOST"]),
     "VisaNumber": st.from_regex(r"[0-9]{10}", fullmatch=True),
     "CancellationReason": st.just("REQUESTED"),
+    "Season": st.integers(1440, 1499),
+    "Standing": st.sampled_from(["CLEAR", "BLOCK"]),
+    "TenDigits": st.from_regex(r"[0-9]{10}", fullmatch=True),
+    "OverstayLevel": st.integers(1, 99),
+    "OverstayStatus": st.just("ACKNOWLEDGED"),
+    "PassportsReference": st.just("OVS-1"),
+    "ContractRevision": st.integers(1, 2**31 - 1),
+    "AgentName": TEXTS,
+    "AttestationStatus": st.just("RECEIVED"),
+    "AttestationReference": st.just("ATT-1"),
 }
 
 

@@ -55,7 +55,7 @@ def test_another_time_zone_is_valid_too() -> None:
     "changes",
     [
         {"licensee": "<b/>"},
-        {"agent": ""},
+        {"agent": "<b/>"},
         {"season": 1},
         {"season": "1448</season>"},
         {"served": "another-id"},
@@ -64,6 +64,12 @@ def test_another_time_zone_is_valid_too() -> None:
 )
 def test_what_the_schema_forbids_is_refused(changes: dict[str, Any]) -> None:
     assert refusal(of(**changes)).code in ("schema_invalid", "conversion_failed")
+
+
+def test_a_message_that_is_not_on_behalf_of_an_agent_names_none() -> None:
+    header = RequestHeaders(CONTRACT).write(ACTION, new_id(), of(agent=""), NOW)
+    CONTRACT.check(etree.fromstring(header))
+    assert b"agent>" not in header.encode() if isinstance(header, str) else b"agent>" not in header
 
 
 def test_a_message_id_that_is_none_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
 import time
 from typing import Any
@@ -53,7 +54,9 @@ async def test_a_message_is_taken_and_its_state_is_where_location_says(site: Sit
     assert await version_in_force(site) == "2"
 
 
-@pytest.mark.parametrize("kind", [kind for kind, schema in KINDS.items() if "service_center" in schema.senders])
+@pytest.mark.parametrize(
+    "kind", [kind for kind, schema in KINDS.items() if "service_center" in schema.senders]
+)
 async def test_json_and_xml_of_one_message_are_the_same_message(site: Site, kind: str) -> None:
     body = KINDS[kind].example
     first, again = await site.message(kind, body), await site.message(kind, body, media=XML)
@@ -127,7 +130,9 @@ async def test_every_key_that_a_message_came_under_stands_for_it(site: Site) -> 
 async def test_a_key_in_the_header_holds_over_kinds_and_not_over_parties(site: Site) -> None:
     await from_licensing(site, status(), headers=key("k"))
     group = example("group.registration", licensee_id="LIC-1001")
-    assert (await site.message("group.registration", group, party="licensing", headers=key("k"))).status == 409
+    assert (
+        await site.message("group.registration", group, party="licensing", headers=key("k"))
+    ).status == 409
     assert (await site.message(READINESS, readiness(), headers=key("k"))).status == 202
 
 
@@ -219,7 +224,7 @@ async def test_a_document_that_is_too_large_is_refused_by_its_length_and_without
 
     packed = gzip.compress(large)
     for answer in (
-        await from_licensing(site, large),
+        await from_licensing(site, io.BytesIO(large)),
         await from_licensing(site, chunked()),
         await from_licensing(site, packed, headers={"Content-Encoding": "gzip"}),
     ):
@@ -268,7 +273,9 @@ async def test_refusals_are_counted_by_code_and_never_by_a_name_that_was_sent(si
     await from_licensing(site, status(version=0))
     await site.message("licensee.gossip", b"{}", party="licensing")
     shown = (await site.get("/metrics", admin=True)).body.decode()
-    assert f'gateway_messages_rejected_total{{code="invalid_json",kind="{STATUS}",party="licensing"}} 1' in shown
+    assert (
+        f'gateway_messages_rejected_total{{code="invalid_json",kind="{STATUS}",party="licensing"}} 1' in shown
+    )
     assert f'{{code="message_invalid",kind="{STATUS}",party="licensing"}} 1' in shown
     assert '{code="unknown_kind",kind="unknown",party="licensing"} 1' in shown
     assert "gossip" not in shown
@@ -317,12 +324,12 @@ async def test_another_partys_message_is_absent_to_the_byte(site: Site) -> None:
     assert theirs.status == absent.status == 404
     ids = [answer.json["request_id"].encode() for answer in (theirs, absent)]
     assert theirs.body.replace(ids[0], b"") == absent.body.replace(ids[1], b"")
-    apart = {"X-Request-Id", "Date"}
+    apart = {"x-request-id", "date"}
     assert _without(theirs, apart) == _without(absent, apart)
 
 
 def _without(answer: Answer, names: set[str]) -> dict[str, str]:
-    return {name: value for name, value in answer.headers.items() if name not in names}
+    return {name: value for name, value in answer.headers.items() if name.lower() not in names}
 
 
 async def test_the_state_of_a_message_says_nothing_of_its_content(site: Site) -> None:
@@ -335,6 +342,7 @@ async def test_the_state_of_a_message_says_nothing_of_its_content(site: Site) ->
 
 DEEP = 100_000
 XMLNS = '<message xmlns="urn:umrah:messages:v1" kind="licensee.status"'
+INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 GOOD_XML = written(STATUS, status(), XML)
 HOSTILE_JSON = {
     "duplicate key": (b'{"version": 2, "version": 3}', "duplicate_key"),
@@ -348,7 +356,7 @@ HOSTILE_JSON = {
     "byte-order mark": (b"\xef\xbb\xbf{}", "byte_order_mark"),
     "bad UTF-8": (b'{"licensee_id": "\xff"}', "encoding_not_utf8"),
     "UTF-16": ("{}".encode("utf-16"), None),
-    "lone surrogate": (b'{"licensee_id": "\\ud800"}', None),
+    "lone surrogate": (b'{"licensee_id": "\\ud800"}', "invalid_format"),
     "a list": (b"[]", "wrong_type"),
     "a number": (b"1", "wrong_type"),
     "half": (b'{"licensee_id": "LIC', "invalid_json"),
@@ -368,7 +376,9 @@ HOSTILE_XML = {
     "many empty elements": (f"{XMLNS}>{'<a/>' * 200_000}</message>".encode(), None),
     "many attributes": ((XMLNS + "".join(f' a{n}=""' for n in range(80_000)) + "/>").encode(), None),
     "xsi:nil": (
-        (XMLNS + ' xmlns:x="http://www.w3.org/2001/XMLSchema-instance"><version x:nil="true"/></message>').encode(),
+        (
+            XMLNS + ' xmlns:x="http://www.w3.org/2001/XMLSchema-instance"><version x:nil="true"/></message>'
+        ).encode(),
         None,
     ),
     "a comment inside a value": (GOOD_XML.replace(b"LIC-1001", b"LIC-<!-- -->1001"), None),
@@ -407,7 +417,7 @@ async def _refused(site: Site, media: str, body: bytes, code: str | None) -> Non
 _SYNTAX = (
     "invalid_json", "invalid_xml", "number_not_allowed", "message_invalid", "too_deep", "doctype_forbidden",
     "encoding_not_utf8", "wrong_type", "unknown_field", "body_too_large", "too_many_elements",
-    "too_many_attributes", "lone_surrogate",
+    "too_many_attributes", "nesting_too_deep",
 )  # fmt: skip
 
 
@@ -415,5 +425,4 @@ async def test_an_answer_stays_readable_however_much_is_wrong(site: Site) -> Non
     body = {f"a{number}": 1 for number in range(60_000)}
     answer = await from_licensing(site, json.dumps(body).encode())
     assert (answer.status, answer.code) == (422, "message_invalid")
-    assert len(answer.json["errors"]) <= messages.MAX_FAULTS
-    assert len(answer.body) < 500_000
+    assert [fault["code"] for fault in answer.json["errors"]] == ["too_many_faults"]

@@ -7,12 +7,16 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from adapters.service_centers import READERS, WRITERS
+from adapters.service_centers.message_format import read_xml
+from gateway.flows import FLOWS
 from gateway.web.docs_page import POLICY, docs_page
 from gateway.web.examples import EXAMPLES, example_batch
 from gateway.web.openapi import document
+from schemas.kinds import KINDS
 from tests.web.site import Site
 
 TODAY = date(2026, 11, 22)
@@ -27,8 +31,64 @@ async def test_every_route_is_documented_and_every_documented_route_exists(site:
     assert site.host._public is not None
     routes = site.host._public.runner.app.router.routes()
     registered = {(route.method.lower(), route.resource.canonical) for route in routes if route.resource}
-    documented = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    documented = {
+        (method, _routed(method, path)) for path, methods in DOCUMENT["paths"].items() for method in methods
+    }
     assert registered == documented
+
+
+def _routed(method: str, path: str) -> str:
+    """Each kind of message is documented apart; one route takes them all."""
+    return "/v1/messages/{kind}" if method == "post" and path in SENDING else path
+
+
+SENDING = {f"/v1/messages/{kind}": kind for kind, schema in KINDS.items() if not schema.outgoing}
+
+
+def test_every_kind_that_a_party_may_send_is_documented_and_no_other() -> None:
+    documented = {path for path in DOCUMENT["paths"] if "post" in DOCUMENT["paths"][path]}
+    assert documented & {f"/v1/messages/{kind}" for kind in KINDS} == set(SENDING)
+    assert set(SENDING.values()) == set(FLOWS)
+
+
+@pytest.mark.parametrize("kind", sorted(SENDING.values()))
+def test_the_example_of_a_kind_fits_its_documented_schema_and_a_wrong_one_does_not(kind: str) -> None:
+    body = DOCUMENT["paths"][f"/v1/messages/{kind}"]["post"]["requestBody"]["content"]
+    schema = {**body["application/json"]["schema"], "components": DOCUMENT["components"]}
+    example = body["application/json"]["example"]
+    assert list(OAS31Validator(schema).iter_errors(example)) == []
+    assert list(OAS31Validator(schema).iter_errors({**example, "colour": "red"})) != []
+    assert read_xml(body["application/xml"]["example"].encode(), KINDS[kind]) == example
+
+
+async def test_messages_notifications_and_reports_have_the_documented_shape(site: Site) -> None:
+    status = dict(KINDS["licensee.status"].example) | {"licensee_id": "LIC-1001", "version": 2}
+    taken = await site.message("licensee.status", status, party="licensing")
+    conforms("Taken", taken)
+    conforms("MessageState", await site.get(taken.headers["Location"], token=site.token("licensing")))
+    await site.submit(site.batch(1))
+    await site.world.carry_until_rest()
+    page = await site.get("/v1/notifications")
+    kinds = {event["kind"] for event in page.json["notifications"]}
+    assert kinds == {"licensee.status", "batch.completed", "visa.result"}
+    conforms("Notifications", page)
+    for event in page.json["notifications"]:
+        described = DOCUMENT["components"]["schemas"][f"event.{event['kind']}"]
+        assert set(event["data"]) <= _properties(described)
+    conforms("Confirmed", await site.post(f"/v1/notifications/confirm?cursor={page.json['cursor']}"))
+    for path, name in (("visa-flow", "event.visa_flow.report"), ("season", "event.season.report")):
+        conforms(name, await site.get(f"/v1/reports/{path}", token=site.token("licensing")))
+
+
+def test_a_notification_with_data_of_another_kind_does_not_fit() -> None:
+    event = {
+        "cursor": "1", "id": "1", "kind": "season.report", "subject": "1448",
+        "time": "2026-11-22T00:00:00.000+00:00", "classification": "restricted", "data": {"season": "x"},
+    }  # fmt: skip
+    schema = {"$ref": "#/components/schemas/Notification", "components": DOCUMENT["components"]}
+    assert list(OAS31Validator(schema).iter_errors(event)) != []
+    assert list(OAS31Validator(schema).iter_errors({**event, "data": {"season": 1448}})) == []
+    assert list(OAS31Validator(schema).iter_errors({**event, "data": None})) == []
 
 
 async def test_the_document_is_served_as_it_was_made(site: Site) -> None:
@@ -51,15 +111,14 @@ async def test_the_example_of_each_format_is_accepted(site: Site, media: str) ->
     assert (answer.status, answer.json.get("rejected")) == (202, [])
 
 
+def conforms(name: str, answer: Any) -> None:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    assert list(OAS31Validator(schema).iter_errors(answer.json)) == [], name
+    described = set(_properties(DOCUMENT["components"]["schemas"][name]))
+    assert set(answer.json) <= described, name
+
+
 async def test_answers_have_the_documented_shape(site: Site) -> None:
-    from openapi_schema_validator import OAS31Validator
-
-    def conforms(name: str, answer: Any) -> None:
-        schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
-        assert list(OAS31Validator(schema).iter_errors(answer.json)) == [], name
-        described = set(_properties(DOCUMENT["components"]["schemas"][name]))
-        assert set(answer.json) <= described, name
-
     good, bad = site.world.applications(2)
     bad["sex"] = "Q"
     receipt = await site.submit(site.batch([good, bad]))

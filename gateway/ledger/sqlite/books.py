@@ -18,6 +18,13 @@ from gateway.message import BatchFacts, MessageId, Micros, PartyId
 
 #: What is held because of a record waits for any change of them.
 RECORDS = "records"
+#: Kinds of records that the visa gate looks at; the others hold nothing up.
+_GATE_READS = frozenset(
+    {
+        "licensee", "service_center", "agent", "mission", "package", "group", "controls", "activation",
+        "overstay_standing", "mission_capacity", "business_day",
+    }
+)  # fmt: skip
 
 
 class SqliteBooks:
@@ -58,7 +65,8 @@ class SqliteBooks:
             (kind, id, owner, version, json.dumps(facts, sort_keys=True, default=str), self.now, message_id),
         )
         self._memory.forget()
-        self._wake_held_by_records()
+        if kind in _GATE_READS:
+            self._wake_held_by_records()
         return record(row)
 
     def _wake_held_by_records(self) -> None:

@@ -18,7 +18,7 @@ FIELDS = """
 licensee.status                 licensee_id version status name_en? name_ar? reason_code? effective_from?
 service_center.registration     center_id version status conforms licensees[] agents[]?
 group.registration              group_number version licensee_id agent_id? pilgrims?
-controls.published              version passport_validity_months max_stay_days? mahram? mahram.required mahram.sex mahram.below_age? request_windows[]? request_windows[].opens request_windows[].closes unplanned_months overstay? overstay.max_ratio? overstay.max_count? overstay.minimum_arrivals? overstay.grace_days?
+controls.published              version passport_validity_months max_stay_days? mahram? mahram.required mahram.sex mahram.below_age? request_windows[]? request_windows[].opens request_windows[].closes unplanned_months overstay? overstay.max_ratio? overstay.max_count? overstay.minimum_arrivals? overstay.grace_days? overstay_levels_days[]?
 licensee.activation_check       check_id version licensee_id season
 licensee.activation             licensee_id season check_id revision active sources[] sources[].source sources[].standing sources[].valid_until? sources[].code?
 readiness.report                report_id revision licensee_id season administrative_staff sites[] sites[].city sites[].address vehicles equipment[]? equipment[].item equipment[].count
