@@ -25,7 +25,7 @@ from gateway.errors import Misconfigured
 from gateway.http import HttpClient
 from gateway.ledger.sqlite.ledger import SqliteLedger
 from gateway.ledger.vault import open_vault
-from gateway.message import Operation
+from gateway.message import Operation, PartyId
 from gateway.observe.log import log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.day import keep_date
@@ -51,6 +51,7 @@ from gateway.web.soap_services import (
     taking,
 )
 from gateway.web.tokens import ensure_demo_keys
+from gateway.webhooks import Webhooks, ensure_webhook_secrets, load_webhook_secrets
 
 #: Everything that the gateway can ask of a partner, by name.
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
@@ -89,6 +90,7 @@ class Gateway:
     host: WebHost
     worker: Worker
     soap: SoapServices
+    webhooks: Webhooks
     #: The ministry's network; None without a broker.
     bus: Bus | None = None
     _carrying: asyncio.Task[None] | None = None
@@ -107,6 +109,7 @@ class Gateway:
         except BaseException:
             await engine.ledger.close()
             raise
+        await self.webhooks.start()
         if self.bus is not None:
             await self.bus.start()
         self._carrying = asyncio.create_task(self.worker.run())
@@ -138,7 +141,9 @@ class Gateway:
         self.soap.use(taking(engine), replacement.soap_door)
         self.worker.drain()
         retired = asyncio.create_task(_retire(self._started(), replacement.closes))
-        self._retiring.add(retired)
+        told = asyncio.create_task(self.webhooks.use(engine, replacement.webhook_secrets))
+        for task in (retired, told):
+            self._retiring.add(task)
         retired.add_done_callback(self._retiring.discard)
         self.engine, self.worker = engine, Worker(engine)
         self._carrying = asyncio.create_task(self.worker.run())
@@ -150,6 +155,7 @@ class Gateway:
         self.worker.drain()
         if self._carrying is not None:
             await asyncio.wait({self._carrying, *self._retiring})
+        await self.webhooks.drain()
         if self.bus is not None:
             await self.bus.stop()
         for partner in self.engine.partners.values():
@@ -186,6 +192,7 @@ class Replacement:
     keys: PartyKeys
     operators: OperatorTokens
     soap_door: SoapDoor
+    webhook_secrets: Mapping[PartyId, tuple[bytes, ...]]
     #: Partners that are new, and those that they replace.
     opens: tuple[Partner, ...]
     closes: tuple[Partner, ...]
@@ -201,6 +208,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Gateway:
     data = data_directory(settings)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     ensure_demo_keys(settings, data)
+    ensure_webhook_secrets(settings, data)
     ensure_operator_tokens(data)
     engine = Engine(
         settings=settings,
@@ -219,7 +227,8 @@ def build(settings: Settings, clock: Clock | None = None) -> Gateway:
     bus = ministry_bus(engine, lambda: gateway.engine, keys, data)
     details = dict if bus is None else bus.alive
     host = WebHost(engine, FORMATS, keys, OperatorTokens.load(data), soap, details=details)
-    gateway = Gateway(engine, host, Worker(engine), soap, bus)
+    webhooks = Webhooks(engine, load_webhook_secrets(settings, data))
+    gateway = Gateway(engine, host, Worker(engine), soap, webhooks, bus)
     return gateway
 
 
@@ -234,6 +243,7 @@ def rebuild(settings: Settings, engine: Engine) -> Replacement:
     check_operations(settings, OPERATIONS)
     data = data_directory(settings)
     ensure_demo_keys(settings, data)
+    ensure_webhook_secrets(settings, data)
     ensure_demo_secrets(settings, data, {operation.sender for operation in INBOUND})
     partners = _partners(settings, engine.clock, engine)
     return Replacement(
@@ -246,6 +256,7 @@ def rebuild(settings: Settings, engine: Engine) -> Replacement:
         keys=PartyKeys.load(settings, data),
         operators=OperatorTokens.load(data),
         soap_door=_soap_door(settings, data, engine),
+        webhook_secrets=load_webhook_secrets(settings, data),
         opens=tuple(new for new in partners.values() if new not in engine.partners.values()),
         closes=tuple(old for old in engine.partners.values() if old not in partners.values()),
     )

@@ -433,8 +433,8 @@ async def _results(season: Season, batch: str, licensee: Licensee) -> None:
 
 # --- movements --------------------------------------------------------------------------------------------
 
-#: One licensee brings so many that stay that the gate closes for it; after this month that is known.
-_JUDGED: Final = 4
+#: One licensee brings so many that stay that the gate closes for it: it asks for visas in this month only.
+_JUDGED: Final = 2
 
 
 def _overstayed(season: Season) -> Licensee:

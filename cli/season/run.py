@@ -20,7 +20,7 @@ from cli.demo import partners, settings_in
 from cli.season import invariants
 from cli.season.cast import CENTERS
 from cli.season.play import Players, Season, play
-from cli.season.players import Operator, Party
+from cli.season.players import Operator, Party, Unexpected
 from cli.season.rows import Found, found
 from cli.season.soap_caller import SoapCaller
 from cli.serve import run
@@ -67,7 +67,11 @@ def play_season(pilgrims: int, seed: int, *, as_json: bool) -> int:
     """Play it. 0 when every flow was carried and every invariant held, 1 otherwise."""
     console = Console(stderr=True)
     configure_logging("error")
-    proof = run_proof(pilgrims, seed, console)
+    try:
+        proof = run_proof(pilgrims, seed, console)
+    except Unexpected as error:
+        console.print(f"[red]the season stopped[/]: {error}")
+        return 1
     if as_json:
         print(json.dumps(proof.as_json(), indent=2))  # noqa: T201 - this is the command's output
     else:

@@ -38,6 +38,7 @@ class Office:
 class Subject:
     """The message that a flow is about."""
 
+    #: Empty for what no message leads to, such as a new business day.
     id: MessageId
     kind: str
     party: PartyId
@@ -60,7 +61,9 @@ class Desk:
         self, kind: str, id: str, facts: Mapping[str, Any], *, version: object, owner: str = ""
     ) -> Record:
         """A new version of a record, made by this message."""
-        return self.books.put(kind, id, facts, version=str(version), owner=owner, message_id=self.subject.id)
+        return self.books.put(
+            kind, id, facts, version=str(version), owner=owner, message_id=self.subject.id or None
+        )
 
     def publish(
         self,
@@ -101,8 +104,8 @@ class Desk:
                 classification=grade.value,
                 data_key=key.wrapped,
                 sealed=office.vault.seal(key, shown, place=event_place(receiver, id)),
-                message_id=self.subject.id,
-                correlation_id=self.subject.id,
+                message_id=self.subject.id or None,
+                correlation_id=self.subject.id or None,
             )
         )
         return True

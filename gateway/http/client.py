@@ -36,7 +36,7 @@ _LINE: Final = re.compile(r"[\x20-\x7e]*").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
-class _Origin:
+class Origin:
     """Where connections go to; they are shared by all requests to it."""
 
     host: str
@@ -58,7 +58,7 @@ class HttpClient:
         self._tls = tls
         self._started = False
         #: Unused connections, the one used last at the end, where the next request takes it.
-        self._idle: defaultdict[_Origin, list[Connection]] = defaultdict(list)
+        self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._sweep_timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
@@ -114,7 +114,7 @@ class HttpClient:
         finally:
             self._give_back(origin, connection)
 
-    def _unused(self, origin: _Origin) -> Connection | None:
+    def _unused(self, origin: Origin) -> Connection | None:
         pool = self._idle[origin]
         while pool:
             connection = pool.pop()
@@ -126,7 +126,7 @@ class HttpClient:
     def _is_old(self, connection: Connection) -> bool:
         return self._clock.boottime_s() - connection.idle_since_s >= self._idle_s
 
-    def _give_back(self, origin: _Origin, connection: Connection) -> None:
+    def _give_back(self, origin: Origin, connection: Connection) -> None:
         if not self._started or not connection.has_ended_well():
             connection.abort()
             return
@@ -146,20 +146,20 @@ class HttpClient:
             wait_s = min(oldest) + self._idle_s - self._clock.boottime_s()
             self._sweep_timer = asyncio.get_running_loop().call_later(max(wait_s, 0.001), self._sweep)
 
-    async def _connected(self, origin: _Origin, deadline: float, timeout_s: float) -> Connection:
+    async def _connected(self, origin: Origin, deadline: float, timeout_s: float) -> Connection:
         """A new connection. tenacity is entered after a first failure only: it costs more than a request."""
         async with asyncio.timeout_at(deadline):
             try:
-                return await self._connect(origin, timeout_s)
+                return await self.connect(origin, timeout_s)
             except ssl.SSLError:
                 raise
             except OSError:
                 async for attempt in _retrying():
                     with attempt:
-                        return await self._connect(origin, timeout_s)
+                        return await self.connect(origin, timeout_s)
         raise AssertionError("unreachable: tenacity raises the last error")
 
-    async def _connect(self, origin: _Origin, timeout_s: float) -> Connection:
+    async def connect(self, origin: Origin, timeout_s: float) -> Connection:
         tls = self._tls_context() if origin.tls else None
         async with asyncio.timeout(timeout_s):
             _, connection = await asyncio.get_running_loop().create_connection(
@@ -186,7 +186,7 @@ def _retrying() -> AsyncRetrying:
 
 
 @lru_cache(maxsize=256)
-def _request_head(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[_Origin, bytes]:
+def _request_head(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[Origin, bytes]:
     """Everything before the length of the body. Raises `ValueError` for what can't stand in a request."""
     parts = urlsplit(url)
     if not _PLAIN(url) or parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
@@ -198,4 +198,4 @@ def _request_head(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[_Orig
     head = "".join(f"{name}: {value}\r\n" for name, value in lines)
     start = f"POST {target} HTTP/1.1\r\n{head}Content-Length: "
     port = _PORTS[parts.scheme] if parts.port is None else parts.port
-    return _Origin(parts.hostname, port, parts.scheme == "https"), start.encode("ascii")
+    return Origin(parts.hostname, port, parts.scheme == "https"), start.encode("ascii")

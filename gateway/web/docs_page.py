@@ -38,6 +38,7 @@ pre code { padding: 0; background: none; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 td:first-child code { white-space: nowrap; }
 main { padding-top: 0; }
+.several { width: 40%; }
 td, th { text-align: left; padding: .35rem .75rem .35rem 0; border-top: 1px solid var(--line);
   vertical-align: top; }
 tr:first-child td { border-top: 0; }
@@ -123,7 +124,10 @@ def _operation(document: Node, path: str, method: str, operation: Node) -> Itera
     yield f"<p class=soft>{_text(operation['description'])}</p>" if "description" in operation else ""
     yield from _parameters(document, operation.get("parameters", ()))
     yield "<h4>Try it</h4>" + _code(_curl(document, path, method, operation))
-    yield from _examples("Body", operation.get("requestBody", {}).get("content", {}))
+    content = operation.get("requestBody", {}).get("content", {})
+    if "$ref" in content.get("application/json", {}).get("schema", {}):
+        yield f"<p>Fields: {_kind(content['application/json']['schema'])}</p>"
+    yield from _examples("Body", content)
     yield from _answers(document, operation["responses"])
     yield "</article>"
 
@@ -142,13 +146,26 @@ def _parameters(document: Node, parameters: Any) -> Iterator[str]:
 
 def _answers(document: Node, responses: Node) -> Iterator[str]:
     yield "<h4>Answers</h4><table>"
-    for status, given in responses.items():
+    for statuses, given in _alike(responses):
         response = _resolved(document, given)
         kinds = {_kind(content.get("schema", {})) for content in response.get("content", {}).values()}
-        yield f"<tr><td><code>{status}</code></td><td>{_text(response['description'])}"
+        shown = " ".join(f"<code>{status}</code>" for status in statuses)
+        yield f"<tr><td class=several>{shown}</td><td>{_text(response['description'])}"
         yield f" {' '.join(sorted(kinds))}</td></tr>"
     yield "</table>"
     yield from _examples("Answer", responses["200"].get("content", {}))
+
+
+def _alike(responses: Node) -> Iterator[tuple[list[str], Node]]:
+    """Answers with the statuses that share them, in the order of the first."""
+    found: list[tuple[list[str], Node]] = []
+    for status, given in responses.items():
+        statuses = next((known for known, answer in found if "$ref" in given and answer == given), None)
+        if statuses is None:
+            found.append(([status], given))
+        else:
+            statuses.append(status)
+    return iter(found)
 
 
 def _examples(what: str, content: Node) -> Iterator[str]:

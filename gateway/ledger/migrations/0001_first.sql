@@ -163,6 +163,7 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE UNIQUE INDEX outbox_batch ON outbox (batch_id, revision) WHERE kind = 'batch.completed';
 CREATE INDEX outbox_receiver ON outbox (receiver, seq);
+CREATE INDEX outbox_message ON outbox (message_id) WHERE sealed IS NOT NULL;
 
 -- How far each receiver has come on each channel (bus, webhook, confirmed).
 CREATE TABLE position (
@@ -187,6 +188,7 @@ CREATE TABLE record (
     in_force   INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX record_in_force ON record (kind, id) WHERE in_force = 1;
+CREATE INDEX record_message ON record (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX record_history ON record (kind, id, seq);
 CREATE INDEX record_owner ON record (kind, owner, id) WHERE in_force = 1;
 
