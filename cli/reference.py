@@ -13,9 +13,9 @@ from gateway.flows.visas import CONTROLS, plan_place
 from gateway.ledger.books import Books, Quota
 from gateway.ledger.port import Ledger
 from gateway.ledger.records import ReferenceRecord
-from gateway.policies.gate import PLANNED_MONTHS
 from gateway.settings import Reference, Settings
 from schemas.hijri import season
+from schemas.kinds.offers import PLANNED_MONTHS
 
 
 async def load_initial(settings: Settings, ledger: Ledger, today: date) -> None:

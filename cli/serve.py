@@ -24,7 +24,7 @@ from gateway.settings import Settings, demo_profile, load
 CRASH_POINT = "GATEWAY_CRASH_POINT"
 #: Short waits, for simulated partners: used by the demo and the survival test.
 PROFILE = "GATEWAY_PROFILE"
-#: Threads that read the ledger get the interpreter sooner than by default: a status is read in a quarter less.
+#: Threads that read the ledger get the interpreter sooner than by default, so a status is read sooner.
 SWITCH_INTERVAL_S = 0.0005
 #: The business date to begin with (YYYY-MM-DD), in the demonstration profile only. Operators set it on.
 BUSINESS_DATE = "GATEWAY_BUSINESS_DATE"
@@ -45,7 +45,6 @@ def serve(config: Path | None, data_dir: Path | None, *, workers: int, after_res
     if point := os.environ.get(CRASH_POINT):
         arm(point)
     log.info("sqlite", action="version", version=SQLITE_VERSION)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     run(_serve(settings, read, clock))
     return 0
 
@@ -93,6 +92,7 @@ async def _serve(settings: Settings, read: Callable[[], Settings], clock: Clock)
 
 def run(main: object) -> None:
     """Run a coroutine on the fastest event loop there is."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         import uvloop
     except ImportError:  # no wheel on this platform: slower, otherwise the same

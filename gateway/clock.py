@@ -52,6 +52,11 @@ class SteppedClock(SystemClock):
         self._today = day
 
 
+def day_begins(day: date) -> datetime:
+    """The first moment of a day in Riyadh."""
+    return datetime.combine(day, datetime.min.time(), RIYADH)
+
+
 def micros(moment: datetime) -> Micros:
     """An aware moment as the ledger keeps it: whole microseconds since the epoch."""
     return Micros(round(moment.timestamp() * 1_000_000))

@@ -11,7 +11,6 @@ from typing import Final
 
 from hijridate import Gregorian, Hijri
 
-
 #: The days that the table covers.
 FIRST_DAY: Final = date(1924, 8, 1)
 LAST_DAY: Final = date(2077, 11, 16)

@@ -110,3 +110,16 @@ def kinds(
         show_kinds(example=example or xml, as_json=as_json)
     else:
         show_kind(kind, example=example or xml, xml=xml, as_json=as_json)
+
+
+@app.command(rich_help_panel=PARTIES, epilog=examples("calendar", "calendar --season 1449 --json"))
+def calendar(
+    season: Annotated[
+        int | None, typer.Option(metavar="YEAR", help="A Hijri year; this one unless given.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """The months of a season in both calendars, and the part of the operational plan that covers each."""
+    from cli.calendar import show_calendar
+
+    show_calendar(season, as_json=as_json)

@@ -14,7 +14,7 @@ from gateway.flows.authority import acts_for, refused
 from gateway.flows.desk import Desk
 from gateway.flows.flow import Flow, Standing, newer
 from gateway.message import Body
-from gateway.policies.gate import PLAN_PARTS
+from schemas.kinds.offers import PLAN_PARTS
 
 #: The sources that are partners, by the step that asks each.
 PARTNERS: Final[Mapping[str, str]] = {

@@ -7,7 +7,7 @@ everything not yet sent. What does not fit waits, and goes on by itself when a p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Final
@@ -20,6 +20,7 @@ from gateway.ledger.records import GateClosed
 from gateway.message import BatchFacts, MessageId
 from gateway.policies import gate
 from schemas.hijri import to_hijri
+from schemas.kinds.offers import PLANNED_MONTHS
 
 PLAN: Final = "plan"
 CAPACITY: Final = "mission_capacity"
@@ -46,7 +47,7 @@ def may_issue(request: Request, books: Books) -> GateClosed | None:
     """None when the visa may be asked for now: its places are then taken."""
     code = closed_by(request.party, request.facts, books)
     if code is not None:
-        return GateClosed(code)
+        return GateClosed(code, _next_request_window(books) if code == "window_closed" else None)
     planned = plan_quota(request.facts, request.arrives_on, books)
     capacity = capacity_quota(request.facts.mission, books)
     for found in (planned, capacity):
@@ -61,7 +62,8 @@ def _reserve(request: Request, quotas: list[Quota], books: Books) -> GateClosed 
         return None
     missing = full.control == PLAN and books.quota(full) is None
     code = "plan_missing" if missing else _FULL[full.control]
-    return GateClosed(code, waits_for=full.name)
+    expected_on = _next_window(request.facts.mission, books) if full.control == CAPACITY else None
+    return GateClosed(code, expected_on, waits_for=full.name)
 
 
 _FULL: Final = {PLAN: "plan_exceeded", CAPACITY: "mission_capacity"}
@@ -70,7 +72,7 @@ _FULL: Final = {PLAN: "plan_exceeded", CAPACITY: "mission_capacity"}
 def plan_quota(facts: BatchFacts, arrives_on: date, books: Books) -> Quota | GateClosed | None:
     """The place in the licensee's operational plan that an arrival on that day needs, if any."""
     year, month = hijri_month(arrives_on)
-    if month not in gate.PLANNED_MONTHS:
+    if month not in PLANNED_MONTHS:
         rule = (fact(books, *CONTROLS) or {}).get("unplanned_months", "closed")
         if rule == "open":
             return None
@@ -100,7 +102,21 @@ def capacity_quota(mission: str, books: Books) -> Quota | GateClosed | None:
     for window in published["windows"]:
         if window["opens"] <= today <= window["closes"]:
             return capacity_place(mission, window["opens"])
-    return GateClosed("mission_capacity", waits_for=closed_window(mission))
+    return GateClosed("mission_capacity", _next_window(mission, books), waits_for=closed_window(mission))
+
+
+def _next_window(mission: str, books: Books) -> date | None:
+    """When the mission's next window opens, if it published one."""
+    return _next_opening((fact(books, CAPACITY, mission) or {}).get("windows"), books.today)
+
+
+def _next_request_window(books: Books) -> date | None:
+    return _next_opening((fact(books, *CONTROLS) or {}).get("request_windows"), books.today)
+
+
+def _next_opening(windows: Iterable[Mapping[str, Any]] | None, today: date) -> date | None:
+    opens = [date.fromisoformat(window["opens"]) for window in windows or ()]
+    return min((day for day in opens if day > today), default=None)
 
 
 def capacity_place(mission: str, opens: str) -> Quota:

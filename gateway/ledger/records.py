@@ -189,6 +189,8 @@ class Move:
     then: Callable[[Books], None] | None = None
     #: What a held message waits for: the name of a quota, or `records` (any change of them).
     waits_for: str | None = None
+    #: When what a held message waits for may come, as far as anybody knows; for people only.
+    expected_at: Micros | None = None
     #: The open intent has ended: `done` (the effect exists) or `free` (proven not done).
     intent_ends: str | None = None
     lease_until: Micros | None = None
@@ -209,8 +211,8 @@ class GateClosed:
     """Nothing was written: the intent may not be recorded, for the reason `code`."""
 
     code: str
-    #: When it may open by itself, if that is known.
-    until: Micros | None = None
+    #: The business day on which it may open by itself, if that is known.
+    expected_on: date | None = None
     #: See `Move.waits_for`.
     waits_for: str = "records"
 
@@ -275,6 +277,8 @@ class MessageRow:
     next_at: Micros | None
     deadline_at: Micros | None
     cancel_requested_at: Micros | None
+    waits_for: str | None
+    expected_at: Micros | None
     lease_token: int
     lease_until: Micros | None
     open_step: str | None

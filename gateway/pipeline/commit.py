@@ -40,9 +40,9 @@ async def commit(journey: Journey, steps: tuple[PreparedStep, ...], engine: Engi
     crash_point("before_intent")
     move = _intent_move(journey, once_only, engine)
     match await engine.ledger.apply(move):
-        case GateClosed(code, until, waits_for):
-            look_again = until or Micros(move.now + _LOOK_AGAIN_S * 1_000_000)
-            return Wait(State.HELD, look_again, code, waits_for)
+        case GateClosed(code, expected_on, waits_for):
+            look_again = Micros(move.now + _LOOK_AGAIN_S * 1_000_000)
+            return Wait(State.HELD, look_again, code, waits_for, expected_on)
         case CancelAsked():
             return Cancel()
         case Applied():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from gateway.message import Micros, Operation
 from gateway.pipeline.engine import Stages
@@ -55,6 +56,7 @@ class Wait:
     reason: str | None
     #: See `records.Move.waits_for`.
     waits_for: str | None = None
+    expected_on: date | None = None
 
 
 Decision = Deliver | Issue | Refuse | Doubt | Review | Cancel | Wait

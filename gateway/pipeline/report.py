@@ -151,11 +151,18 @@ def result(row: MessageRow, engine: Engine) -> dict[str, Any]:
         "state": row.public_state.value,
         "visa": _visa(row, progress),
         "reason": _reason(row),
-        "expected_at": _time(row.next_at) if row.public_state is PublicState.WAITING else None,
+        "expected_at": _expected_at(row),
         "errors": _errors(progress),
         "updated_at": _time(row.updated_at),
     }
     return engine.need_to_know.result(full)
+
+
+def _expected_at(row: MessageRow) -> str | None:
+    """When a line that waits may go on; None when nobody knows. What the gate holds is looked at sooner."""
+    if row.public_state is not PublicState.WAITING:
+        return None
+    return _time(row.next_at if row.waits_for is None else row.expected_at)
 
 
 def _progress(row: MessageRow, engine: Engine) -> Mapping[str, Any]:

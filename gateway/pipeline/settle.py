@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
+from gateway.clock import day_begins, micros
 from gateway.errors import Conflict, LeaseLost
 from gateway.ledger.port import AttemptRecord, Move
 from gateway.message import Micros
@@ -69,8 +70,16 @@ def _resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
             )
         case Cancel():
             return replace(rest, to=State.CANCELLED, action="cancel", code="cancelled")
-        case Wait(to, until, reason, waits_for):
-            return replace(rest, to=to, action="wait", next_at=until, code=reason, waits_for=waits_for)
+        case Wait(to, until, reason, waits_for, expected_on):
+            return replace(
+                rest,
+                to=to,
+                action="wait",
+                next_at=until,
+                code=reason,
+                waits_for=waits_for,
+                expected_at=None if expected_on is None else micros(day_begins(expected_on)),
+            )
         case Deliver():
             raise AssertionError("a message with steps due does not rest")
         case _:

@@ -61,7 +61,6 @@ class NeedToKnow:
         """The part of a result that such a receiver may see, in the same shape; a center unless given."""
         return _pruned(center_result, self._results.get(receiver, {}))
 
-
     def event(self, receiver: str, receiver_kind: str, kind: str, body: Body) -> dict[str, Any] | None:
         """The part of an event that this party may have: by its own list, else by that of its kind of party.
 

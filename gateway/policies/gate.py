@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from gateway.message import BatchFacts
-
-#: Hijri months that the two parts of an operational plan cover: Safar to Jumada II, Rajab to Sha'ban.
-PLAN_PARTS: Final = {1: range(2, 7), 2: range(7, 9)}
-PLANNED_MONTHS: Final = frozenset(month for part in PLAN_PARTS.values() for month in part)
 
 #: (kind, id) to the reference record's facts, or None when it is unknown.
 Lookup = Callable[[str, str], Mapping[str, Any] | None]
@@ -41,9 +37,7 @@ def closed_by(party: str, facts: BatchFacts, look_up: Lookup, today: date) -> st
     )
 
 
-def _activation(
-    facts: BatchFacts, licensee: Mapping[str, Any], look_up: Lookup, today: date
-) -> str | None:
+def _activation(facts: BatchFacts, licensee: Mapping[str, Any], look_up: Lookup, today: date) -> str | None:
     """What was found for the season decides; a licensee known from the configuration needs no finding."""
     found = look_up("activation", f"{facts.licensee}/{facts.season}")
     if found is None:

@@ -26,8 +26,10 @@ from schemas.kinds.rules import distinct
 from schemas.structure import pointer
 from schemas.violation import Violation
 
-#: The Hijri months that each part of an operational plan covers: Safar to Jumada II, Rajab and Sha'ban.
+#: The Hijri months that each part of an operational plan covers: Safar to Jumada II, Rajab to Sha'ban. No
+#: part covers Ramadan and later: the control `unplanned_months` decides on those.
 PLAN_PARTS: Final = {1: range(2, 7), 2: range(7, 9)}
+PLANNED_MONTHS: Final = frozenset(month for part in PLAN_PARTS.values() for month in part)
 
 
 class Housing(Record):

@@ -15,9 +15,9 @@ from tests.cli.command import Command
 ROOT = Path(__file__).parents[2]
 #: Of the interface, as far as this version has them.
 COMMANDS = (
-    "demo", "serve", "simulate", "sample", "send", "status", "results", "errors", "token", "check-config",
-    "messages", "show", "why", "retry", "cancel", "resolve", "doctor", "version",
-    "message", "notifications", "kinds",
+    "demo", "season", "serve", "simulate", "sample", "send", "status", "results", "errors", "token",
+    "check-config", "messages", "show", "why", "retry", "cancel", "resolve", "doctor", "version",
+    "message", "notifications", "kinds", "calendar",
     "report", "quotas", "census", "webhooks",
 )  # fmt: skip
 #: What serves until it is stopped has no document to give; of `report`, each report has one.

@@ -11,6 +11,7 @@ from gateway.errors import Conflict, Refused
 from gateway.flows.visas import capacity_place
 from gateway.ledger.books import QuotaState
 from gateway.message import PartyId
+from gateway.pipeline import report
 from gateway.pipeline.day import new_day
 from gateway.states import State
 from schemas.kinds import check
@@ -195,3 +196,21 @@ async def test_windows_that_closed_long_ago_are_forgotten_in_the_record(world: W
     await _publish(world, ("2026-10-01", "2026-10-31"), 5)
     await _publish(world, NOW, 5)
     assert [window["opens"] for window in await _windows(world)] == ["2026-10-01", NOW[0]]
+
+
+async def test_who_waits_for_a_window_is_told_when_the_next_one_opens(world: World) -> None:
+    await _publish(world, NOW, 0)
+    await _publish(world, NEXT, 10)
+    receipt = await world.submit(1)
+    await world.carry_due()
+    shown = await report.message(CENTER, (await world.only(receipt)).id, world.engine)
+    assert (shown["state"], shown["reason"]) == ("waiting", "mission_capacity")
+    assert shown["expected_at"] == "2026-12-04T21:00:00.000+00:00"  # the day begins in Riyadh
+
+
+async def test_who_waits_for_what_nobody_knows_the_day_of_is_told_none(world: World) -> None:
+    receipt = await world.submit(1)
+    await send(world, LICENSING, "licensee.status", licensee_id="LIC-1001", version=2, status="suspended")
+    await world.carry_due()
+    shown = await report.message(CENTER, (await world.only(receipt)).id, world.engine)
+    assert (shown["reason"], shown["expected_at"]) == ("licensee_inactive", None)

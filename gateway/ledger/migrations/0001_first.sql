@@ -80,6 +80,8 @@ CREATE TABLE message (
     hurried_at       INTEGER,
     -- held: the quota it waits for, or 'records' (any change of them)
     waits_for        TEXT,
+    -- and when that may come, as far as anybody knows
+    expected_at      INTEGER,
     revision         INTEGER NOT NULL DEFAULT 1,
     received_at      INTEGER NOT NULL,
     updated_at       INTEGER NOT NULL,

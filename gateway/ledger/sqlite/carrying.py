@@ -165,6 +165,7 @@ def _write_move(tx: Transaction, move: Move) -> Row:
     ends = to in FINAL
     row = tx.one(
         """UPDATE message SET state = ?, public_state = ?, outcome = ?, code = ?, next_at = ?, waits_for = ?,
+           expected_at = ?,
            lease_until = ?, open_step = ?, send_by = ?, revision = revision + 1, updated_at = ?,
            completed_at = ?,
            live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END,
@@ -172,7 +173,7 @@ def _write_move(tx: Transaction, move: Move) -> Row:
            progress_revision = coalesce(?, progress_revision)
            WHERE id = ? AND lease_token = ? AND state = ?
            RETURNING cancel_requested_at, revision""",
-        (to, shown, move.outcome, move.code, move.next_at, move.waits_for,
+        (to, shown, move.outcome, move.code, move.next_at, move.waits_for, move.expected_at,
          move.lease_until if renewal else None,
          *_open_call(move), move.now, move.now if ends else None,
          ends and move.outcome not in (Outcome.ISSUED, Outcome.DONE),

@@ -86,6 +86,8 @@ def message(row: Row) -> MessageRow:
         next_at=row["next_at"],
         deadline_at=row["deadline_at"],
         cancel_requested_at=row["cancel_requested_at"],
+        waits_for=row["waits_for"],
+        expected_at=row["expected_at"],
         lease_token=row["lease_token"],
         lease_until=row["lease_until"],
         open_step=row["open_step"],
