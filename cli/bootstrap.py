@@ -144,7 +144,7 @@ class Gateway:
         told = asyncio.create_task(self.webhooks.use(engine, replacement.webhook_secrets))
         for task in (retired, told):
             self._retiring.add(task)
-        retired.add_done_callback(self._retiring.discard)
+            task.add_done_callback(self._retiring.discard)
         self.engine, self.worker = engine, Worker(engine)
         self._carrying = asyncio.create_task(self.worker.run())
 

@@ -93,13 +93,20 @@ def show_visa_flow(report: Record) -> None:
     period = report["period"]
     title = f"Visa flow, {period['from']} to {period['until']}"
     most = max((row["received"] for row in rows), default=0)
-    columns = ("day", "licensee", "mission", "received", "issued", "refused", "rejected", "waiting", "")
+    columns = ("day", "licensee", "mission", *_COUNTS, "")
     output.table(columns, [*(_flow_row(row, most) for row in rows), _total(rows)], title=title)
     _legend(_FLOW)
 
 
 #: What becomes of an application, as it is coloured.
-_FLOW: Final = (("issued", "green"), ("refused", "red"), ("rejected", "bright_black"), ("waiting", "yellow"))
+_FLOW: Final = (
+    ("issued", "green"),
+    ("refused", "red"),
+    ("rejected", "bright_black"),
+    ("cancelled", "magenta"),
+    ("expired", "blue"),
+    ("waiting", "yellow"),
+)
 _COUNTS: Final = ("received", *(name for name, _ in _FLOW))
 
 

@@ -43,15 +43,27 @@ def season(
         int, typer.Option("--pilgrims", "-n", min=500, max=100_000, help="How many, about.")
     ] = 3000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same people.")] = 1,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="RabbitMQ, a virtual host of its own: the ministry speaks over it.",
+            show_default="none: over HTTP",
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the data in this new folder.", show_default="nothing is left"),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Play a season in miniature: every flow of the network, on an accelerated calendar, and its proof.
 
     Exits 1 when a flow was not carried or an invariant did not hold.
     """
-    from cli.season.run import play_season as run
+    from cli.season.run import Wanted, play_season
 
-    raise typer.Exit(run(pilgrims, seed, as_json=as_json))
+    raise typer.Exit(play_season(Wanted(pilgrims, seed, broker, keep), as_json=as_json))
 
 
 @app.command(

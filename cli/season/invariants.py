@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from gateway.bus.department import Event
+
+#: What must be so, and whether it is.
 Holds = tuple[str, bool]
 
 
@@ -41,3 +44,18 @@ def none_after_suspension(calls: Iterable[Mapping[str, Any]], suspended: Mapping
 def nothing_lost(counts: Mapping[str, int], accepted: int) -> Holds:
     """Every line that was accepted stands in one of the states that a center sees."""
     return "no line lost", sum(counts.values()) == accepted
+
+
+def all_came(meant: Iterable[Mapping[str, Any]], came: Mapping[str, Sequence[Event]]) -> Holds:
+    """As many of each kind on each queue as the gateway's outbox holds for its owner, and no others."""
+    outbox = {(tally["detail"], tally["name"]): tally["count"] for tally in meant}
+    queues = Counter((receiver, event.kind) for receiver, events in came.items() for event in events)
+    return "everything meant for the ministry arrived on its queues", queues == outbox
+
+
+def came_once_in_order(came: Mapping[str, Sequence[Event]]) -> Holds:
+    """No event twice, none before an earlier one. Numbers are left out: others' events have those."""
+    sequences = [[event.sequence for event in events] for events in came.values()]
+    ids = [[event.id for event in events] for events in came.values()]
+    in_order = all(each == sorted(set(each)) for each in sequences)
+    return "and arrived once, in order", in_order and all(len(each) == len(set(each)) for each in ids)

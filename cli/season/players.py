@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -30,6 +30,22 @@ class Answer:
     @property
     def code(self) -> str | None:
         return self.body.get("code")
+
+
+class Office(Protocol):
+    """A department or the committee, over HTTP or over the ministry's broker."""
+
+    @property
+    def id(self) -> str: ...
+
+    async def send(self, kind: str, /, **fields: Any) -> Answer:
+        """One message. Raises `Unexpected` unless it is taken."""
+
+    async def notifications(self) -> list[dict[str, Any]]:
+        """Everything that was meant for it since it read last: `kind` and `data`."""
+
+    async def get(self, path: str) -> Any:
+        """A document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +121,11 @@ class Operator:
             if reply.status != 200:
                 raise Unexpected(f"operator GET {path}: {reply.status} {(await reply.text())[:300]}")
             return await reply.json()
+
+    async def census(self) -> list[dict[str, Any]]:
+        """Everything that passed through, by sort."""
+        found: list[dict[str, Any]] = (await self.get("/v1/admin/census"))["census"]
+        return found
 
     async def put(self, path: str, document: Any) -> Any:
         async with self.session.put(path, json=document, headers=self._proof()) as reply:

@@ -122,7 +122,12 @@ ROWS: Final = (
     _row(19, "operational plan, part 1", ("season", "plan part 1", None), _message("plan.decision")),
     _row(20, "operational plan, part 2", ("season", "plan part 2", None), _message("plan.decision")),
     _row(21, "controls built or amended", _message("controls.published"), _event("controls.published")),
-    _row(22, "overstay ratios and counts", ("record", "overstay_standing", None)),
+    _row(
+        22,
+        "overstay ratios and counts",
+        ("record", "overstay_standing", None),
+        _message("overstay.notice"),
+    ),
     _row(23, "capacity ceilings of missions", _message("mission.capacity"), _event("mission.capacity")),
     _row(24, "agent's IATA membership", _asked("registries.iata_membership"), _CONTRACT),
     _row(

@@ -8,6 +8,7 @@ from typing import Any, Final
 from gateway.errors import Refused
 from gateway.flows.desk import Desk
 from gateway.message import PartyId
+from gateway.policies.gate import serves_agent
 from schemas.violation import Violation
 
 _CENTER: Final = "service_center"
@@ -23,8 +24,11 @@ def acts_for(desk: Desk, licensee: str, agent: str | None = None) -> None:
         return
     if licensee not in center["licensees"]:
         raise refused("center_not_licensed", "/licensee_id")
-    if agent is not None:
-        known_agent(desk, licensee, agent)
+    if agent is None:
+        return
+    if not serves_agent(center, agent):
+        raise refused("agent_not_served", "/agent_id")
+    known_agent(desk, licensee, agent)
 
 
 def licensed(desk: Desk, pointer: str = "") -> Mapping[str, Any] | None:

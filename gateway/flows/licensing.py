@@ -37,7 +37,7 @@ def service_center(body: Body, desk: Desk) -> None:
     newer(desk, "service_center", id, body["version"])
     before = (desk.fact("service_center", id) or {}).get("licensees", ())
     status = body["status"] if body["conforms"] else "unlicensed"
-    facts = {"id": id, "status": status, "licensees": body["licensees"], "conforms": body["conforms"]}
+    facts = {"id": id, "status": status, **_named(body, "licensees", "agents", "conforms")}
     desk.put("service_center", id, facts, version=body["version"])
     serve(desk, id, before=before, after=body["licensees"])
     desk.publish("service_center.registration", body, about=id, to=[PartyId(id)])

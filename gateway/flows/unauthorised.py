@@ -25,6 +25,7 @@ CODES: Final = frozenset(
         "licensee_unknown",
         "licensee_inactive",
         "center_not_licensed",
+        "agent_not_served",
         "agent_unknown",
         "agent_contract_invalid",
         "group_of_another_licensee",

@@ -54,6 +54,9 @@ def _after(state: StepState, operation: Operation, end: AttemptEnd, now: Micros,
             return replace(
                 state,
                 status=StepStatus.DEFERRED,
+                # A partner that answers is well: failures after this are counted anew.
+                attempts=0,
+                first_at=None,
                 public_code=reason,
                 reference=reference or state.reference,
                 not_before=Micros(now + round(wait_s * 1_000_000)),

@@ -16,6 +16,7 @@ _POINTERS = {
     "licensee_unknown": "/licensee_id",
     "licensee_inactive": "/licensee_id",
     "center_not_licensed": "/licensee_id",
+    "agent_not_served": "/agent_id",
     "agent_unknown": "/agent_id",
     "agent_contract_invalid": "/agent_id",
     "mission_unknown": "/mission_id",

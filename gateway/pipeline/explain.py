@@ -117,6 +117,7 @@ def _nothing(decision: Decision) -> Iterable[_Name]:
 _DECIDING: Final[Mapping[str, Callable[[Decision], Iterable[_Name]]]] = MappingProxyType(
     {
         "center_not_licensed": _center,
+        "agent_not_served": _center,
         "licensee_unknown": _licensee,
         "licensee_inactive": _licensee,
         "licensee_not_activated": _activation,
@@ -145,6 +146,12 @@ EXPLAINED: Final = frozenset(_DECIDING)
 
 def _status(facts: _Facts, decision: Decision) -> str:
     return f"stood as {facts['status']}"
+
+
+def _submitting(facts: _Facts, decision: Decision) -> str:
+    if decision.code == "agent_not_served":
+        return f"stood as registered for the agents {_listed(facts.get('agents') or ())}"
+    return _serving(facts, decision)
 
 
 def _serving(facts: _Facts, decision: Decision) -> str:
@@ -196,7 +203,7 @@ def _listed(texts: Iterable[str]) -> str:
 
 _STOOD: Final[Mapping[str, Callable[[_Facts, Decision], str]]] = MappingProxyType(
     {
-        "service_center": _serving,
+        "service_center": _submitting,
         "licensee": _status,
         "activation": _activated,
         "agent": _contracted,

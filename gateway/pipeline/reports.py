@@ -42,7 +42,7 @@ def _flow_row(row: FlowRow) -> dict[str, Any]:
         "mission_id": row.mission,
         "day": row.day.isoformat(),
         "received": sum(counts.values()),
-        **{name: counts.get(name, 0) for name in ("issued", "refused", "rejected")},
+        **{name: counts.get(name, 0) for name in ("issued", "refused", "rejected", "cancelled", "expired")},
         "waiting": sum(counts.get(state, 0) for state in _WAITING),
     }
 

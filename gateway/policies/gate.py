@@ -21,6 +21,8 @@ def closed_by(party: str, facts: BatchFacts, look_up: Lookup, today: date) -> st
     center = look_up("service_center", party)
     if center is None or center["status"] != "active" or facts.licensee not in center["licensees"]:
         return "center_not_licensed"
+    if not serves_agent(center, facts.agent):
+        return "agent_not_served"
     licensee = look_up("licensee", facts.licensee)
     if licensee is None:
         return "licensee_unknown"
@@ -35,6 +37,12 @@ def closed_by(party: str, facts: BatchFacts, look_up: Lookup, today: date) -> st
         or _overstay(facts, look_up)
         or _window(look_up, today)
     )
+
+
+def serves_agent(center: Mapping[str, Any], agent: str) -> bool:
+    """Whether the center's registration covers this agent; one that names none covers all of them."""
+    agents = center.get("agents")
+    return not agents or agent in agents
 
 
 def _activation(facts: BatchFacts, licensee: Mapping[str, Any], look_up: Lookup, today: date) -> str | None:

@@ -28,6 +28,8 @@ class VisaFlow(Record):
     issued: Annotated[Count, PUBLIC, Field(description="Visas issued.")]
     refused: Annotated[Count, PUBLIC, Field(description="Refused by an authority.")]
     rejected: Annotated[Count, PUBLIC, Field(description="Rejected because the line itself was wrong.")]
+    cancelled: Annotated[Count, PUBLIC, Field(description="Cancelled by the center.")]
+    expired: Annotated[Count, PUBLIC, Field(description="Not decided before the day of travel.")]
     waiting: Annotated[Count, PUBLIC, Field(description="Still waiting at the end of the day.")]
 
 
@@ -89,6 +91,8 @@ KINDS: Final = (
                     "issued": 1150,
                     "refused": 20,
                     "rejected": 10,
+                    "cancelled": 0,
+                    "expired": 0,
                     "waiting": 20,
                 }
             ],

@@ -21,11 +21,14 @@ from gateway.observe.log import configure_logging
 from gateway.pipeline.worker import Worker
 from gateway.settings import Settings
 from gateway.soap import SoapPartner
+from gateway.soap.wsse import PartySecrets
 from gateway.states import PublicState
 from gateway.web.authentication import PartyKeys
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens
+from gateway.web.soap_services import SoapDoor, SoapServices, taking
 from gateway.web.tokens import demo_key_path, ensure_demo_keys
+from gateway.webhooks import Webhooks
 from tests.doubles import ScriptedPartner
 from tests.pipeline.world import World, open_world
 from tests.web.site import Site, with_free_ports
@@ -70,7 +73,9 @@ async def gateway(world: World, tmp_path: Path) -> AsyncIterator[Gateway]:
     keys, operators = PartyKeys.load(engine.settings, tmp_path), OperatorTokens.load(tmp_path)
     host = WebHost(engine, FORMATS, keys, operators, grace_s=1.0)
     await host.start()
-    running = Gateway(engine, host, Worker(engine))
+    door = SoapDoor(PartySecrets({}), engine.ledger.use_token, engine.clock)
+    soap = SoapServices((), {}, taking(engine), door)
+    running = Gateway(engine, host, Worker(engine), soap, Webhooks(engine, {}))
     running._carrying = asyncio.create_task(running.worker.run())
     yield running
     await running.stop()

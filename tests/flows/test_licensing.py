@@ -90,3 +90,12 @@ async def test_each_decision_says_how_far_the_records_had_come(world: World) -> 
     entries = await world.engine.ledger.audit(row.id)
     assert entries
     assert all(entry.records >= record.seq for entry in entries)
+
+
+async def test_a_center_submits_for_the_agents_of_its_registration_only(world: World) -> None:
+    named = {"center_id": "sc-01", "conforms": True, "licensees": ["LIC-1001"]}
+    await send(world, LICENSING, "service_center.registration", **named, version=2, agents=["AGT-2006"])
+    with pytest.raises(Refused, match="agent_not_served"):
+        await world.submit(1)
+    await send(world, LICENSING, "service_center.registration", **named, version=3, agents=["AGT-2001"])
+    assert (await world.submit(1)).counts["accepted"] == 1

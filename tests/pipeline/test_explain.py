@@ -77,6 +77,9 @@ async def test_what_was_not_known_is_said_to_be_unknown(world: World) -> None:
 CASES: list[tuple[str, str, str, dict[str, Any], str]] = [
     ("center_not_licensed", "service_center", "sc-01", {"status": "active", "licensees": ["LIC-2"]},
      "service center sc-01 stood as active, not serving LIC-1001"),
+    ("agent_not_served", "service_center", "sc-01",
+     {"status": "active", "licensees": ["LIC-1001"], "agents": ["AGT-1", "AGT-2"]},
+     "service center sc-01 stood as registered for the agents AGT-1, AGT-2"),
     ("licensee_not_activated", "activation", "LIC-1001/1448", {"active": False, "valid_until": None},
      "the activation of LIC-1001/1448 stood as not active"),
     ("licensee_not_activated", "activation", "LIC-1001/1448", {"active": True, "valid_until": "2026-12-01"},

@@ -234,3 +234,16 @@ async def test_without_any_reply_absence_counts_only_after_what_may_still_be_on_
         world.clock.pass_by(seconds=0.25)
     assert world.foreign_affairs.calls()["IssueVisa"] == 2
     assert (await world.only(receipt)).outcome is Outcome.ISSUED
+
+
+async def test_after_an_answer_failures_are_counted_anew(world: World) -> None:
+    """A partner that says "later" is well: its next failure waits as long as a first one."""
+    retry = world.engine.settings.destinations["nic"].retry.model_copy(update={"give_up_after_s": 60.0})
+    world.with_destination("nic", retry=retry)
+    world.nic.scripts["CheckClearance"] = [Deferred("answer_pending", "REF-1")]
+    world.nic.scripts["InquireClearance"] = [Unavailable("connect_failed"), Answered({})]
+    receipt = await world.submit(1)
+    await world.carry_due()
+    world.clock.pass_by(hours=2)  # far beyond the time after which retries would be given up
+    await world.carry_until_rest()
+    assert (await world.only(receipt)).outcome is Outcome.ISSUED

@@ -44,7 +44,7 @@ committee.decision              case_id revision decision code? text?
 investigation.opened            investigation_id version licensee_id agent_id? documents_due[] due_date grounds
 penalty.issued                  penalty_id version licensee_id? agent_id? type from_date until_date? amount? grounds
 unauthorised_activity.reported  event_id center_id licensee_id? agent_id? group_number? code at
-visa_flow.report                period period.from period.until rows[] rows[].licensee_id rows[].mission_id rows[].day rows[].received rows[].issued rows[].refused rows[].rejected rows[].waiting
+visa_flow.report                period period.from period.until rows[] rows[].licensee_id rows[].mission_id rows[].day rows[].received rows[].issued rows[].refused rows[].rejected rows[].cancelled rows[].expired rows[].waiting
 season.report                   season batches applications issued refused rejected cancelled expired inside departed overstayed countries[] countries[].country countries[].issued countries[].inside countries[].overstayed
 """  # noqa: E501
 
