@@ -31,6 +31,8 @@ _ONE_IN: Final = 100
 #: A passport number is two letters, five digits and the ending; so many differ before the ending.
 _LETTERS_A_CENTER: Final = 5
 _SERIALS: Final = _LETTERS_A_CENTER * 26 * 100_000
+#: From the day of the sample.
+_LAST_ARRIVAL: Final = timedelta(days=35)
 #: Shares no factor with `_SERIALS`, so that counting by it meets every serial once.
 _STRIDE: Final = 7_654_321
 
@@ -51,9 +53,15 @@ def sample_batch(
         "mission_id": "MSN-IDN-JKT",
         "package_id": f"PKG-{3000 + number}",
         "group_number": f"GRP-{4000 + number}",
-        "season": hijri.season(today),
+        "season": hijri.season(today + _LAST_ARRIVAL),
     }
     return header, _applications(count, Random(f"{seed}/{center}"), today, number, clean)
+
+
+def _first_arrival(today: date) -> int:
+    """Days from today: everybody arrives in the season of the batch, also at the end of a Hijri year."""
+    season_begins = hijri.first_day(hijri.season(today + _LAST_ARRIVAL), 1)
+    return max(7, (season_begins - today).days)
 
 
 def _applications(count: int, random: Random, today: date, center: int, clean: bool) -> Iterator[Application]:
@@ -151,7 +159,7 @@ def _passport(random: Random, today: date, origin: Origin, number: str) -> Appli
 
 
 def _travel(random: Random, today: date) -> Application:
-    arrival = today + timedelta(days=random.randrange(7, 36))
+    arrival = today + timedelta(days=random.randrange(_first_arrival(today), _LAST_ARRIVAL.days + 1))
     airport = random.choice(("JED", "MED"))
     return {
         "arrival_date": arrival.isoformat(),

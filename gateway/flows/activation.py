@@ -58,8 +58,15 @@ def activation_check(body: Body, desk: Desk) -> None:
     known = desk.fact("activation", f"{licensee}/{season}")
     if known is not None and known["check_id"] == body["check_id"] and known["version"] >= body["version"]:
         newer(desk, "activation", f"{licensee}/{season}", 0)
-    partners = dict.fromkeys(PARTNERS.values(), _UNKNOWN)
+    partners = {source: _earlier(known, source, desk.books.today) for source in PARTNERS.values()}
     _conclude(licensee, season, body["check_id"], body["version"], partners, desk)
+
+
+def _earlier(known: Mapping[str, Any] | None, source: str, today: date) -> _Source:
+    """What the source said before, for as long as it said that this holds."""
+    found: _Source = (known or {}).get("sources", {}).get(source, _UNKNOWN)
+    until = found.get("valid_until")
+    return found if until is not None and date.fromisoformat(until) >= today else _UNKNOWN
 
 
 def gathered(body: Body, standing: Standing, desk: Desk) -> None:
@@ -68,7 +75,13 @@ def gathered(body: Body, standing: Standing, desk: Desk) -> None:
     known = desk.fact("activation", f"{licensee}/{season}") or {}
     if (known.get("check_id"), known.get("version")) != (body["check_id"], body["version"]):
         return
-    partners = {source: _answer(standing.results.get(step)) for step, source in PARTNERS.items()}
+    today = desk.books.today
+    partners = {
+        source: _answer(standing.results[step])
+        if step in standing.results
+        else _earlier(known, source, today)
+        for step, source in PARTNERS.items()
+    }
     _conclude(licensee, season, body["check_id"], body["version"], partners, desk)
 
 
@@ -87,6 +100,15 @@ def reconsider(licensee: str, season: int, desk: Desk) -> None:
     _conclude(licensee, season, known["check_id"], known["version"], partners, desk)
 
 
+def end_expired(desk: Desk) -> None:
+    """On a new day: what an activation rests on may hold no longer, and those concerned are told."""
+    for record in desk.books.records("activation"):
+        until = record.facts["valid_until"]
+        if record.facts["active"] and until is not None and date.fromisoformat(until) < desk.books.today:
+            licensee, _, season = record.id.rpartition("/")
+            reconsider(licensee, int(season), desk)
+
+
 def _conclude(
     licensee: str, season: int, check: str, version: int, partners: Mapping[str, _Source], desk: Desk
 ) -> None:
@@ -96,10 +118,10 @@ def _conclude(
     id = f"{licensee}/{season}"
     known = desk.fact("activation", id)
     same_check = known is not None and (known["check_id"], known["version"]) == (check, version)
-    if known is not None and same_check and known["sources"] == shown:
+    active = all(_is_clear(found, desk.books.today) for found in sources.values())
+    if known is not None and same_check and (known["sources"], known["active"]) == (shown, active):
         return
     revision = known["revision"] + 1 if known is not None else 1
-    active = all(_is_clear(found, desk.books.today) for found in sources.values())
     facts = {
         "check_id": check,
         "version": version,

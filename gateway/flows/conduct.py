@@ -48,7 +48,7 @@ def complaint(body: Body, desk: Desk) -> None:
     matter = _Matter("complaint", own_name(desk, name), name, body["revision"], body["subject"], body)
     newer(desk, "complaint", matter.id, matter.revision)
     _refer(matter, desk)
-    desk.publish("complaint.submission", body, about=matter.id, without=all_centers(desk))
+    desk.publish("complaint.submission", body, about=matter.case_id, without=all_centers(desk))
 
 
 def violation(body: Body, desk: Desk) -> None:
@@ -107,7 +107,7 @@ def decision(body: Body, desk: Desk) -> None:
     desk.publish(
         "committee.decision",
         body,
-        about=case["subject"],
+        about=id,
         to=() if of_complaint else desk.centers_of(case["licensee"]),
         without=all_centers(desk) if of_complaint else (),
     )

@@ -74,7 +74,10 @@ def _attested(facts: Mapping[str, Any], version: int, desk: Desk) -> None:
         "id": facts["agent"],
         "licensees": serving,
         "country": facts["country"],
-        "contract_until": facts["valid_until"],
+        "contracts": {
+            **agent.get("contracts", {}),
+            facts["licensee"]: [facts["valid_from"], facts["valid_until"]],
+        },
     }
     desk.put("agent", facts["agent"], known, version=version)
 

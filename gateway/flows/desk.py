@@ -12,7 +12,6 @@ from gateway.ledger.vault import Place, Vault
 from gateway.message import BatchFacts, Body, MessageId, PartyId, new_id
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.states import Outcome, State
-from schemas.confidentiality import Confidentiality
 
 #: The sender of messages that the gateway makes itself.
 GATEWAY = PartyId("gateway")
@@ -73,7 +72,6 @@ class Desk:
         about: str,
         to: Iterable[PartyId] = (),
         without: Iterable[PartyId] = (),
-        secret: bool = False,
     ) -> list[PartyId]:
         """Tell the subscribers of this kind of event, and those addressed, what each may know of it.
 
@@ -81,20 +79,17 @@ class Desk:
         """
         spared = set(without)
         receivers = dict.fromkeys((*self.office.subscribers(kind), *to))
-        return [
-            party
-            for party in receivers
-            if party not in spared and self._tell(party, kind, body, about, secret)
-        ]
+        return [party for party in receivers if party not in spared and self._tell(party, kind, body, about)]
 
-    def _tell(self, receiver: PartyId, kind: str, body: Body, about: str, secret: bool) -> bool:
+    def _tell(self, receiver: PartyId, kind: str, body: Body, about: str) -> bool:
         office = self.office
-        shown = office.need_to_know.event(receiver, office.parties.get(receiver, ""), kind, body)
-        if shown is None:
+        sort = office.parties.get(receiver, "")
+        shown = office.need_to_know.event(receiver, sort, kind, body)
+        grade = office.need_to_know.event_class(receiver, sort, kind)
+        if shown is None or grade is None:
             return False
         id = new_id()
         key = office.vault.new_data_key(id)
-        grade = Confidentiality.SECRET if secret else Confidentiality.RESTRICTED
         self.books.tell(
             Event(
                 id=id,

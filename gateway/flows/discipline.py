@@ -7,13 +7,14 @@ worse of them is in force, and when the penalty has ended the first is again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from gateway.flows.activation import reconsider
 from gateway.flows.authority import refused
 from gateway.flows.desk import Desk
 from gateway.flows.flow import Flow, newer
-from gateway.message import Body, PartyId
+from gateway.message import Body, MessageId, PartyId
 
 #: What a penalty makes of the status of whom it is on; other types are recorded only.
 _IMPOSED: Final = {"suspension": "suspended", "revocation": "unlicensed"}
@@ -85,8 +86,11 @@ def lift_ended_penalties(desk: Desk) -> None:
     Looks at open penalties only; again on the same day it changes nothing.
     """
     for record in desk.books.records(_SUSPENSION, owner=_OPEN):
-        _renew(record.facts["on"], record.facts["id"], desk)
-        _watch(record.id, record.facts, desk)
+        penalty = desk.books.record(_PENALTY, record.id)
+        made_by = MessageId((penalty and penalty.message_id) or "")
+        its = replace(desk, subject=replace(desk.subject, id=made_by))
+        _renew(record.facts["on"], record.facts["id"], its)
+        _watch(record.id, record.facts, its)
 
 
 def _renew(kind: str, id: str, desk: Desk) -> None:

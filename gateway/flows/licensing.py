@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 from gateway.flows.activation import reconsider
 from gateway.flows.desk import Desk
@@ -10,19 +12,47 @@ from gateway.flows.discipline import under_penalties
 from gateway.flows.flow import Flow, newer
 from gateway.flows.overstays import judge_all
 from gateway.flows.visas import CONTROLS
-from gateway.message import Body, PartyId
+from gateway.message import Body, MessageId, PartyId
+
+#: A status that begins on a later day; its owner tells whether that day is still to come.
+_COMING, _OPEN, _BEGUN = "coming_status", "open", "begun"
 
 
 def licensee_status(body: Body, desk: Desk) -> None:
-    """A licensee's standing. A suspension closes the visa gate for everything not yet sent."""
+    """A licensee's standing. A suspension closes the visa gate for everything not yet sent.
+
+    One that is effective from a later day begins then, unless a newer one has come meanwhile.
+    """
     id = body["licensee_id"]
     newer(desk, "licensee", id, body["version"])
+    newer(desk, _COMING, id, body["version"])
+    if body.get("effective_from", "") > desk.books.today.isoformat():
+        desk.put(_COMING, id, dict(body), version=body["version"], owner=_OPEN)
+    else:
+        _begin_status(body, desk)
+    desk.publish("licensee.status", body, about=id, to=desk.centers_of(id))
+
+
+def begin_statuses(desk: Desk) -> None:
+    """On a new day: statuses whose day has come. Made by the message that told of them."""
+    today = desk.books.today.isoformat()
+    for coming in desk.books.records(_COMING, owner=_OPEN):
+        if coming.facts["effective_from"] > today:
+            continue
+        its = replace(desk, subject=replace(desk.subject, id=MessageId(coming.message_id or "")))
+        licensee = desk.books.record("licensee", coming.id)
+        if licensee is None or licensee.message_id is None or int(licensee.version) < int(coming.version):
+            _begin_status(coming.facts, its)
+        its.put(_COMING, coming.id, coming.facts, version=coming.version, owner=_BEGUN)
+
+
+def _begin_status(body: Body, desk: Desk) -> None:
+    id = body["licensee_id"]
     # One that is not known from the configuration must be activated before it can ask for visas.
     known = desk.fact("licensee", id) or {"needs_activation": True}
     said = {**known, **_named(body, "name_en", "name_ar", "status", "reason_code"), "id": id}
     facts = under_penalties("licensee", id, said, desk)
     desk.put("licensee", id, facts, version=body["version"], owner=id)
-    desk.publish("licensee.status", body, about=id, to=desk.centers_of(id))
     for activation in desk.books.records("activation", owner=id):
         reconsider(id, int(activation.id.rpartition("/")[2]), desk)
 
@@ -35,12 +65,17 @@ def service_center(body: Body, desk: Desk) -> None:
     """A center and whom it serves. One that does not meet the specifications can't submit."""
     id = body["center_id"]
     newer(desk, "service_center", id, body["version"])
-    before = (desk.fact("service_center", id) or {}).get("licensees", ())
+    before = _served(desk.fact("service_center", id))
     status = body["status"] if body["conforms"] else "unlicensed"
     facts = {"id": id, "status": status, **_named(body, "licensees", "agents", "conforms")}
     desk.put("service_center", id, facts, version=body["version"])
-    serve(desk, id, before=before, after=body["licensees"])
+    serve(desk, id, before=before, after=_served(facts))
     desk.publish("service_center.registration", body, about=id, to=[PartyId(id)])
+
+
+def _served(facts: Mapping[str, Any] | None) -> Sequence[str]:
+    """Whose news a center is told: one that lost its licence, of nobody."""
+    return () if facts is None or facts["status"] == "unlicensed" else facts["licensees"]
 
 
 def serve(desk: Desk, center: str, *, before: object, after: object) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from gateway.clock import RIYADH, micros
 from gateway.flows import overstays
+from gateway.flows.authority import refused
 from gateway.flows.desk import Desk, Office, Subject
 from gateway.flows.flow import Flow
 from gateway.ledger.books import Movement, Presence, Visa
@@ -26,6 +27,9 @@ PASSPORTS: Final = "passports"
 UNKNOWN: Final = "visa_unknown"
 #: Told with the movement of a visa that was cancelled.
 CANCELLED: Final = "visa_cancelled"
+
+#: Their clocks may be wrong, but not by a season.
+_AHEAD: Final = timedelta(days=90)
 
 
 def number_index(office: Office, visa_number: str) -> bytes:
@@ -45,6 +49,9 @@ def departure(body: Body, desk: Desk) -> str | None:
 
 def _take(direction: str, body: Body, desk: Desk) -> str | None:
     happened = datetime.fromisoformat(body["at"])
+    on = happened.astimezone(RIYADH).date()
+    if on > desk.books.today + _AHEAD:  # were it believed, no later movement would ever count
+        raise refused("date_in_future", "/at", status=422)
     index = number_index(desk.office, body["visa_number"])
     visa = desk.books.visa(index)
     desk.books.note_movement(
@@ -53,7 +60,7 @@ def _take(direction: str, body: Body, desk: Desk) -> str | None:
             visa_index=index,
             direction=direction,
             at=micros(happened),
-            on=happened.astimezone(RIYADH).date(),
+            on=on,
             matched=visa is not None,
         )
     )

@@ -20,7 +20,7 @@ def package_submission(body: Body, desk: Desk) -> None:
     """A package can't be used before it is approved; a new revision of an approved one stands beside it."""
     id, licensee = body["package_id"], body["licensee_id"]
     acts_for(desk, licensee)
-    _owned(desk, "package", id, licensee)
+    _owned(desk, "package", id, body)
     newer(desk, "package", id, body["revision"])
     known = desk.fact("package", id) or {}
     facts = {
@@ -38,7 +38,9 @@ def package_decision(body: Body, desk: Desk) -> None:
     """Only an approved package can be used in an application; a withdrawn one closes the gate at once."""
     id = body["package_id"]
     known = _submitted(desk, "package", id, body["revision"], "/package_id")
-    facts = {**known, "status": body["decision"], "reason_code": body.get("reason_code")}
+    stands = body["decision"] == "refused" and known["status"] == "approved"  # its earlier revision does
+    status = known["status"] if stands else body["decision"]
+    facts = {**known, "status": status, "reason_code": body.get("reason_code")}
     desk.put("package", id, facts, version=body["revision"], owner=known["licensee"])
     desk.publish("package.decision", body, about=id, to=_submitter(known))
     reconsider(known["licensee"], known.get("season", 0), desk)
@@ -48,7 +50,7 @@ def plan_submission(body: Body, desk: Desk) -> None:
     """One part of a licensee's plan. What was approved before goes on until this one is decided on."""
     id, licensee = body["plan_id"], body["licensee_id"]
     acts_for(desk, licensee)
-    _owned(desk, "plan", id, licensee)
+    _owned(desk, "plan", id, body)
     newer(desk, "plan", id, body["revision"])
     known = desk.fact("plan", id) or {}
     facts = {
@@ -89,11 +91,19 @@ def _give_places(known: Mapping[str, Any], quotas: _Quotas, desk: Desk) -> None:
         desk.books.set_ceiling(plan_place(licensee, season, month, country), pilgrims)
 
 
-def _owned(desk: Desk, kind: str, id: str, licensee: str) -> None:
-    """Another licensee's package or plan can't be replaced, nor does the answer tell that there is one."""
+def _owned(desk: Desk, kind: str, id: str, body: Body) -> None:
+    """Another licensee's package or plan can't be replaced, nor does the answer tell that there is one.
+
+    What was approved holds for its season and part: a new revision can't carry it to another one.
+    """
     known = desk.fact(kind, id)
-    if known is not None and known["licensee"] != licensee:
+    if known is None:
+        return
+    if known["licensee"] != body["licensee_id"]:
         raise refused("record_unknown", f"/{kind}_id")
+    for name in ("season", "part"):
+        if known.get(name, body.get(name)) != body.get(name):
+            raise refused("record_unknown", f"/{name}", status=422)
 
 
 def _submitted(desk: Desk, kind: str, id: str, revision: int, pointer: str) -> Mapping[str, Any]:

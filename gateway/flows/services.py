@@ -68,7 +68,7 @@ def case(body: Body, desk: Desk) -> None:
     # Not its type: that somebody is ill is told to nobody who reads the records.
     facts = {"licensee": licensee, "status": body["status"]}
     desk.put("case", id, facts, version=body["revision"], owner=licensee or "")
-    desk.publish("case.report", body, about=id, without=all_centers(desk), secret=True)
+    desk.publish("case.report", body, about=id, without=all_centers(desk))
 
 
 FLOWS: Final = (

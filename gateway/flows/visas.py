@@ -18,6 +18,7 @@ from gateway.flows.movements import number_index
 from gateway.ledger.books import Books, Presence, Quota, Visa
 from gateway.ledger.records import GateClosed
 from gateway.message import BatchFacts, MessageId
+from gateway.observe.log import log
 from gateway.policies import gate
 from schemas.hijri import to_hijri
 from schemas.kinds.offers import PLANNED_MONTHS
@@ -145,6 +146,10 @@ def issued(result: Mapping[str, Any], facts: BatchFacts, leaves_on: str, desk: D
         country=(fact(books, "mission", facts.mission) or {}).get("country", ""),
         due_on=due_on,
     )
+    known = books.visa(visa.index)
+    if known is not None and known.message_id != visa.message_id:
+        log.error("visa_number_taken", action="visa_number_taken", message_id=visa.message_id)
+        return
     books.put_visa(visa)
     movements.match_parked(visa, desk)
 

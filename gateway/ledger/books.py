@@ -144,8 +144,8 @@ class Books(Protocol):
     def record(self, kind: str, id: str) -> Record | None:
         """The version in force."""
 
-    def records(self, kind: str, *, owner: str) -> Sequence[Record]:
-        """The versions in force of all that belong to `owner`, by id."""
+    def records(self, kind: str, *, owner: str | None = None) -> Sequence[Record]:
+        """The versions in force of all that belong to `owner` (None: of all there are), by id."""
 
     def put(
         self,

@@ -24,6 +24,7 @@ from gateway.pipeline.read import BodyReader, Pause
 from gateway.pipeline.record import KIND, accept, intake_until, kept_rejection, record_lines
 from gateway.pipeline.validate import (
     controls_in_force,
+    in_season,
     person_key,
     refuse_repeated,
     rules_of,
@@ -93,7 +94,7 @@ async def _receive(
             raise Refused("header_missing", status=422)
         lines = []
         for line in chunk:
-            checked = validate_line(line, rules)
+            checked = in_season(validate_line(line, rules), intake.facts.season)
             person = person_key(checked, intake.facts.season, engine.vault)
             checked = refuse_repeated(checked, person, tally)
             lines.append((checked, None if checked.violations else person))

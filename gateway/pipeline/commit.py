@@ -17,8 +17,9 @@ from gateway.pipeline.journey import Journey
 from gateway.pipeline.prepare import PreparedStep
 from gateway.states import State
 
-#: How soon a message held by the gate is looked at again by itself. A changed record wakes it at once.
-_LOOK_AGAIN_S = 300
+#: How soon a message held by the gate is looked at again by itself, at the least; not all at one moment. A
+#: changed record or a free place wakes it at once.
+_LOOK_AGAIN_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ async def commit(journey: Journey, steps: tuple[PreparedStep, ...], engine: Engi
     move = _intent_move(journey, once_only, engine)
     match await engine.ledger.apply(move):
         case GateClosed(code, expected_on, waits_for):
-            look_again = Micros(move.now + _LOOK_AGAIN_S * 1_000_000)
+            wait_s = _LOOK_AGAIN_S * (1 + engine.random.random())
+            look_again = Micros(move.now + round(wait_s * 1_000_000))
             return Wait(State.HELD, look_again, code, waits_for, expected_on)
         case CancelAsked():
             return Cancel()

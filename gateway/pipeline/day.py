@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from gateway.clock import SteppedClock
-from gateway.flows import Desk, Subject, capacity, discipline, overstays
+from gateway.flows import Desk, Subject, activation, capacity, discipline, licensing, overstays
 from gateway.flows.desk import GATEWAY
 from gateway.ledger.books import Books
 from gateway.message import MessageId
@@ -56,8 +56,18 @@ def _penalties(desk: Desk, _days: Days) -> None:
     discipline.lift_ended_penalties(desk)
 
 
-#: What else is due by date, in this order.
-DAY_WORK: Final[Sequence[DayWork]] = (_limits, _penalties)
+def _statuses(desk: Desk, _days: Days) -> None:
+    licensing.begin_statuses(desk)
+
+
+def _activations(desk: Desk, _days: Days) -> None:
+    activation.end_expired(desk)
+
+
+#: What is due by date before anything else, in this order: nobody is let through who may not be.
+BEFORE: Final[Sequence[DayWork]] = (_penalties, _statuses, _activations)
+#: And what follows from the day's overstays.
+AFTER: Final[Sequence[DayWork]] = (_limits,)
 
 
 async def new_day(engine: Engine) -> DayDone:
@@ -65,9 +75,9 @@ async def new_day(engine: Engine) -> DayDone:
     days = Days(await _latest(engine), engine.clock.today())
     if days.before is not None and days.today <= days.before:
         return DayDone(days.today)
+    await _each(BEFORE, days, engine)
     counts = {"overstay_notices": await _notices(engine), "let_go_on": await _windows(engine)}
-    for work in DAY_WORK:
-        await engine.ledger.work(partial(_in_one, work, days, engine))
+    await _each(AFTER, days, engine)
     for ended in _ended(days):
         await publish_day(ended, engine)
     await engine.ledger.work(partial(_done, days.today))
@@ -82,6 +92,11 @@ async def keep_date(engine: Engine) -> None:
     latest = await _latest(engine)
     if latest is not None and isinstance(engine.clock, SteppedClock):
         engine.clock.step_to(max(latest, engine.clock.today()))
+
+
+async def _each(works: Sequence[DayWork], days: Days, engine: Engine) -> None:
+    for work in works:
+        await engine.ledger.work(partial(_in_one, work, days, engine))
 
 
 def _ended(days: Days) -> Iterator[date]:

@@ -160,8 +160,10 @@ def _serving(facts: _Facts, decision: Decision) -> str:
 
 
 def _contracted(facts: _Facts, decision: Decision) -> str:
-    until = facts.get("contract_until")
-    return f"{_serving(facts, decision)}, contract until {until}" if until else _serving(facts, decision)
+    file_only = (None, facts.get("contract_until"))
+    since, until = facts.get("contracts", {}).get(decision.facts.licensee, file_only)
+    said = _serving(facts, decision) + (f", contract from {since}" if since else "")
+    return f"{said}{'' if since else ', contract'} until {until}" if until else said
 
 
 def _activated(facts: _Facts, decision: Decision) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.clock import moment
 from gateway.errors import Conflict, Refused
 from gateway.flows import Desk, Subject, visas
+from gateway.flows.movements import number_index
 from gateway.ledger.books import Books
 from gateway.ledger.port import AttemptRecord, AuditRow, MessageFilter, MessageRow, Resolution, Resolved
 from gateway.ledger.vault import Place, Unsealable, payload_place
@@ -306,6 +307,10 @@ async def propose_resolution(
     sealed = None
     if decision == "issued":
         if visa_number is None or not _VISA_NUMBER.fullmatch(visa_number):
+            raise Refused("invalid_visa_number", status=400)
+        index = number_index(engine.office, visa_number)
+        known = await engine.ledger.look(lambda books: books.visa(index))
+        if known is not None and known.message_id != row.id:
             raise Refused("invalid_visa_number", status=400)
         key = engine.vault.data_key(row.id, row.data_key)
         sealed = engine.vault.seal(key, {"visa_number": visa_number}, place=_resolution_place(row))

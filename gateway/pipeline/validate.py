@@ -14,6 +14,7 @@ from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import CheckedLine, Tally
 from gateway.ports import ReadHeader, ReadLine
 from schemas.application import canonical, person_fields
+from schemas.hijri import season as season_of
 from schemas.rules import ApplicationRules, MahramRule, check_application, check_header
 from schemas.violation import Violation
 
@@ -76,6 +77,16 @@ def shown_reference(fields: Any) -> str | None:
     reference = fields.get("reference") if isinstance(fields, dict) else None
     shown = isinstance(reference, str) and 0 < len(reference) <= 64 and reference.isprintable()
     return reference if shown else None
+
+
+def in_season(line: CheckedLine, season: int) -> CheckedLine:
+    """The line, rejected when its pilgrim arrives in another season than its batch is for.
+
+    A person may have one live application a season, and limits are kept by season: it can't be chosen freely.
+    """
+    if line.arrival_date is None or season_of(date.fromisoformat(line.arrival_date)) == season:
+        return line
+    return rejected(line, Violation("season_unknown", "/travel/arrival_date"))
 
 
 def person_key(line: CheckedLine, season: int, vault: Vault) -> bytes | None:

@@ -59,9 +59,10 @@ def _agent(facts: BatchFacts, look_up: Lookup, today: date) -> str | None:
     agent = look_up("agent", facts.agent)
     if agent is None:
         return "agent_unknown"
-    contract_until = agent.get("contract_until")
-    expired = contract_until is not None and date.fromisoformat(str(contract_until)) < today
-    if agent["status"] != "active" or expired or facts.licensee not in agent["licensees"]:
+    known_only_to_the_file = ("", agent.get("contract_until"))
+    since, until = agent.get("contracts", {}).get(facts.licensee, known_only_to_the_file)
+    holds = since <= today.isoformat() and (until is None or str(until) >= today.isoformat())
+    if agent["status"] != "active" or not holds or facts.licensee not in agent["licensees"]:
         return "agent_contract_invalid"
     return None
 
@@ -79,14 +80,16 @@ def _package(facts: BatchFacts, look_up: Lookup) -> str | None:
     package = look_up("package", facts.package)
     if package is None or package["status"] != "approved" or package["licensee"] != facts.licensee:
         return "package_not_approved"
-    return None
+    return None if package.get("season", facts.season) == facts.season else "package_not_approved"
 
 
 def _group(facts: BatchFacts, look_up: Lookup) -> str | None:
     if facts.group_number is None:
         return None
     group = look_up("group", facts.group_number)
-    owned = group is None or group["licensee"] == facts.licensee
+    owned = group is None or (
+        group["licensee"] == facts.licensee and group.get("agent") in (None, facts.agent)
+    )
     return None if owned else "group_of_another_licensee"
 
 

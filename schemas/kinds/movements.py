@@ -11,6 +11,7 @@ from schemas.kinds.record import (
     PUBLIC,
     RESTRICTED,
     BorderNumber,
+    Code,
     Count,
     Day,
     Flight,
@@ -38,6 +39,16 @@ class Movement(Record):
     port: Annotated[PortCode, RESTRICTED, Field(description="Where: an IATA or UN/LOCODE code.")]
     carrier: Annotated[PartnerText | None, RESTRICTED, Field(description="With whom.")] = None
     flight: Annotated[Flight | None, RESTRICTED, Field(description="Flight number.")] = None
+
+
+class KnownMovement(Movement):
+    """A movement as others get it: with what the gateway knows of the visa."""
+
+    application_id: Annotated[Id | None, PUBLIC, Field(description="The visa application.")] = None
+    licensee_id: Annotated[Id | None, PUBLIC, Field(description="The licensee responsible.")] = None
+    code: Annotated[
+        Code | None, PUBLIC, Field(description="What is odd about it: `visa_cancelled`, or absent.")
+    ] = None
 
 
 class MissionCapacity(Record):
@@ -94,6 +105,7 @@ KINDS: Final = (
             "carrier": "Garuda Indonesia",
             "flight": "GA980",
         },
+        published=KnownMovement,
     ),
     KindSchema(
         kind="movement.departure",
@@ -113,6 +125,7 @@ KINDS: Final = (
             "port": "MED",
             "flight": "GA981",
         },
+        published=KnownMovement,
     ),
     KindSchema(
         kind="mission.capacity",

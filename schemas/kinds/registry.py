@@ -12,7 +12,7 @@ from schemas.confidentiality import Confidentiality
 from schemas.kinds import conduct, contracts, licensing, movements, offers, reports
 from schemas.kinds.checking import check_kind
 from schemas.kinds.kind import KindSchema
-from schemas.kinds.record import marks
+from schemas.kinds.record import Record, marks
 from schemas.violation import Violation
 
 #: The kinds of one part of the network's work, in the order of the documentation.
@@ -58,11 +58,18 @@ def field_classes(kind: str) -> Mapping[str, Confidentiality]:
 
     Raises `LookupError` for a leaf without exactly one class.
     """
-    return MappingProxyType(dict(_classes(kind)))
+    return MappingProxyType(dict(_classes(kind, KINDS[kind].model)))
 
 
-def _classes(kind: str) -> Iterator[tuple[str, Confidentiality]]:
-    for path, field in leaves(KINDS[kind].model):
+@cache
+def published_classes(kind: str) -> Mapping[str, Confidentiality]:
+    """The same of what is told of a kind: with the fields that the gateway adds."""
+    schema = KINDS[kind]
+    return MappingProxyType(dict(_classes(kind, schema.published or schema.model)))
+
+
+def _classes(kind: str, model: type[Record]) -> Iterator[tuple[str, Confidentiality]]:
+    for path, field in leaves(model):
         found = list(marks(field, Confidentiality))
         if len(found) != 1:
             raise LookupError(f"{kind}: {path} needs exactly one confidentiality class")

@@ -51,10 +51,10 @@ def _is_moment(text: str) -> bool:
     if not _MOMENT.fullmatch(text):
         return False
     try:
-        datetime.fromisoformat(text)
+        # Beyond these no time zone can carry it out of what dates can say.
+        return 1900 <= datetime.fromisoformat(text).year <= 2200
     except ValueError:
         return False
-    return True
 
 
 _MEANS: Final[Mapping[Meaning, Callable[[str], bool]]] = {

@@ -211,14 +211,16 @@ async def test_of_a_decision_on_a_violation_the_licensees_center_learns_how_it_e
     assert await status(world, "violation", "VIO-0001") == verdict
 
 
-async def test_a_decision_is_about_what_its_receivers_know_by_name(world: World) -> None:
+async def test_a_decision_is_about_its_case_and_names_nobody_who_complained(world: World) -> None:
     await send(world, OTHER_CENTER, "complaint.submission")
-    await decide(world, case_id=(await referral(world))["case_id"])
+    complaint = (await referral(world))["case_id"]
+    await decide(world, case_id=complaint)
     await send(world, LICENSING, "violation.recorded")
-    await decide(world, case_id=(await referral(world))["case_id"])
-    assert await subjects(world, "pilgrim-services", "complaint.submission") == ["sc-02/CPL-0001"]
-    assert await subjects(world, "pilgrim-services", "committee.decision") == ["sc-02/CPL-0001", "VIO-0001"]
-    assert await subjects(world, "sc-01", "committee.decision") == ["VIO-0001"]
+    violation = (await referral(world))["case_id"]
+    await decide(world, case_id=violation)
+    assert await subjects(world, "pilgrim-services", "complaint.submission") == [complaint]
+    assert await subjects(world, "pilgrim-services", "committee.decision") == [complaint, violation]
+    assert await subjects(world, "sc-01", "committee.decision") == [violation]
 
 
 async def test_a_decision_on_a_case_that_was_never_referred_is_refused(world: World) -> None:

@@ -40,7 +40,7 @@ async def test_a_contract_that_all_vouch_for_makes_the_agent_known(world: World)
     await _attest(world)
     agent = await world.engine.ledger.record("agent", "AGT-9")
     assert agent is not None
-    assert (agent.facts["licensees"], agent.facts["contract_until"]) == (["LIC-1001"], "2027-05-31")
+    assert agent.facts["contracts"] == {"LIC-1001": ["2026-06-01", "2027-05-31"]}
     assert [event["decision"] for event in await told(world, CENTER, "agent_contract.decision")] == ["valid"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import Conflict, Refused
+from gateway.pipeline.day import new_day
 from tests.flows.office import CENTER, LICENSING, OTHER_CENTER, World, send, told
 
 
@@ -99,3 +100,26 @@ async def test_a_center_submits_for_the_agents_of_its_registration_only(world: W
         await world.submit(1)
     await send(world, LICENSING, "service_center.registration", **named, version=3, agents=["AGT-2001"])
     assert (await world.submit(1)).counts["accepted"] == 1
+
+
+async def test_a_status_of_a_later_day_begins_then(world: World) -> None:
+    later = {"licensee_id": "LIC-1001", "status": "suspended", "effective_from": "2026-11-25"}
+    await send(world, LICENSING, "licensee.status", **later, version=2)
+    record = await world.engine.ledger.record("licensee", "LIC-1001")
+    assert record is not None
+    assert record.facts["status"] == "active"
+    world.clock.pass_by(days=3)
+    await new_day(world.engine)
+    begun = await world.engine.ledger.record("licensee", "LIC-1001")
+    assert begun is not None
+    assert (begun.facts["status"], begun.version, bool(begun.message_id)) == ("suspended", "2", True)
+
+
+async def test_a_center_without_a_licence_is_told_nothing_of_its_former_licensees(world: World) -> None:
+    named = {"center_id": "sc-01", "licensees": ["LIC-1001"], "agents": None}
+    await send(world, LICENSING, "service_center.registration", **named, version=2, status="unlicensed")
+    await send(world, LICENSING, "licensee.status", licensee_id="LIC-1001", version=2, status="suspended")
+    assert await told(world, CENTER, "licensee.status") == []
+    await send(world, LICENSING, "service_center.registration", **named, version=3, status="active")
+    await send(world, LICENSING, "licensee.status", licensee_id="LIC-1001", version=3, status="active")
+    assert len(await told(world, CENTER, "licensee.status")) == 1

@@ -13,7 +13,7 @@ from gateway.message import MessageId, PartyId
 from gateway.pipeline import operate
 from gateway.states import Outcome, State
 from tests.flows.border import NUMBER, arrives, departs, issue, number_visas, presence, visa
-from tests.flows.office import CENTER, LICENSING, OTHER_CENTER, PILGRIM_SERVICES, World, told
+from tests.flows.office import CENTER, LICENSING, OTHER_CENTER, PILGRIM_SERVICES, World, send, told
 from tests.pipeline.world import CENTER as SUBMITTER
 
 
@@ -219,3 +219,14 @@ async def test_no_clear_column_holds_the_visas_number(world: World) -> None:
     found = await world.engine.ledger.work(text)
     for number in (NUMBER, "6999999999", "3098765432"):
         assert number not in found
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
+async def test_a_moment_that_no_calendar_has_is_refused(world: World, at: str) -> None:
+    with pytest.raises(Refused, match="message_invalid"):
+        await send(world, PartyId("passports"), "movement.arrival", at=at)
+
+
+async def test_a_movement_of_next_season_is_refused(world: World) -> None:
+    with pytest.raises(Refused, match="date_in_future"):
+        await send(world, PartyId("passports"), "movement.arrival", at="2027-06-29T10:00:00+03:00")

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from gateway.errors import Unavailable
 from gateway.flows.visas import capacity_place, plan_place
 from gateway.ledger.books import Books, Quota, QuotaState
 from gateway.message import Declined
@@ -91,3 +92,27 @@ async def test_a_place_given_back_is_the_next_ones(world: World) -> None:
     await _work(world)
     assert world.foreign_affairs.calls() == {"IssueVisa": 2}
     assert (await _stands(world, _PLAN)).taken == 1
+
+
+async def test_an_attempt_that_is_repeated_needs_a_place_under_the_ceiling_of_its_day(world: World) -> None:
+    await _ceiling(world, _PLAN, 1)
+    world.foreign_affairs.scripts["IssueVisa"].insert(0, Unavailable("connect_failed"))
+    await world.submit(_lines(world, 1))
+    await world.carry_due()
+    await _ceiling(world, _PLAN, 0)  # lowered before it was sent again
+    await _work(world)
+    world.clock.pass_by(seconds=60)
+    await _work(world)
+    assert world.foreign_affairs.calls() == {"IssueVisa": 1}
+    assert (await _stands(world, _PLAN)).taken == 0
+
+
+async def test_a_place_that_one_cannot_use_is_offered_to_the_next(world: World) -> None:
+    await _ceiling(world, _PLAN, 0)
+    receipt = await world.submit(_lines(world, 2))
+    await _work(world)
+    first, _ = await world.rows(receipt.batch_id)
+    await world.engine.ledger.cancel(first.id, actor="test", now=world.engine.now())
+    await _ceiling(world, _PLAN, 1)
+    await _work(world)
+    assert world.foreign_affairs.calls() == {"IssueVisa": 1}

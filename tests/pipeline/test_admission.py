@@ -177,7 +177,7 @@ async def test_no_name_and_no_passport_number_is_readable_in_the_database_file(
     world: World, tmp_path: Path
 ) -> None:
     lines = world.applications(20)
-    lines[3] = _with(lines[3], mobile="123")
+    lines[3] = _with(lines[3], mobile="+99912345678")
     await world.submit(lines)
     await world.carry_until_rest()
     written = b"".join(path.read_bytes() for path in tmp_path.glob("ledger.db*"))

@@ -41,9 +41,10 @@ class SqliteBooks:
     def record(self, kind: str, id: str) -> Record | None:
         return self._memory.record(self._tx, kind, id)
 
-    def records(self, kind: str, *, owner: str) -> Sequence[Record]:
+    def records(self, kind: str, *, owner: str | None = None) -> Sequence[Record]:
+        where, values = ("", (kind,)) if owner is None else (" AND owner = ?", (kind, owner))
         found = self._tx.all(
-            "SELECT * FROM record WHERE kind = ? AND owner = ? AND in_force = 1 ORDER BY id", (kind, owner)
+            f"SELECT * FROM record WHERE kind = ?{where} AND in_force = 1 ORDER BY id", values
         )
         return [record(row) for row in found]
 
@@ -92,9 +93,8 @@ class SqliteBooks:
         self._go_on(quota)
 
     def reserve(self, message_id: MessageId, quotas: Sequence[Quota]) -> Quota | None:
-        held = self._tx.one("SELECT 1 FROM reservation WHERE message_id = ? LIMIT 1", (message_id,))
-        if held is not None:
-            return None
+        # Places of an earlier attempt may be under another ceiling, or one that is lower now.
+        give_back(self._tx, message_id)
         full = [quota for quota in quotas if not self._has_room(quota)]
         if full:
             for quota in quotas:  # a place that this one can't use is the next one's
@@ -117,6 +117,10 @@ class SqliteBooks:
 
     def give_back(self, message_id: MessageId) -> None:
         give_back(self._tx, message_id)
+
+    def go_on(self, waits_for: str) -> None:
+        """A place may have become free since the gate was looked at: then the next one goes on."""
+        go_on(self._tx, Quota(*waits_for.partition(":")[::2]), 1)
 
     def _go_on(self, quota: Quota, most: int | None = None) -> None:
         go_on(self._tx, quota, most)

@@ -135,6 +135,8 @@ def apply(tx: Transaction, move: Move, books: SqliteBooks) -> Applied | GateClos
     cancel_asked = row["cancel_requested_at"] is not None
     if cancel_asked and move.outcome is Outcome.ISSUED and move.cancellation is not None:
         insert_message(tx, move.cancellation())
+    if move.to is State.HELD and move.waits_for is not None:
+        books.go_on(move.waits_for)
     if move.then is not None:
         move.then(books)
     return Applied(cancel_requested=cancel_asked)
@@ -145,14 +147,18 @@ def _may_intend(tx: Transaction, move: Move, books: SqliteBooks) -> GateClosed |
     if move.message.parent_id is not None:  # a cancellation takes something back: never gated
         return None
     held = tx.one(
-        "SELECT cancel_requested_at FROM message WHERE id = ? AND lease_token = ?",
+        "SELECT cancel_requested_at, waits_for FROM message WHERE id = ? AND lease_token = ?",
         (move.message.id, move.message.token),
     )
     if held is None:  # the gate may take places: nothing may be written for a lost lease
         raise LeaseLost(move.message.id)
     if held["cancel_requested_at"] is not None:
         return CancelAsked()
-    return None if move.gate is None else move.gate(books)
+    closed = None if move.gate is None else move.gate(books)
+    if closed is not None and held["waits_for"] not in (None, closed.waits_for):
+        # A place that this one was woken for and can't use is the next one's.
+        books.wake(held["waits_for"], 1)
+    return closed
 
 
 def _write_move(tx: Transaction, move: Move) -> Row:

@@ -67,7 +67,10 @@ class SqliteLedger:
         for _ in range(_READERS):
             self._readers.put(open_reader(self._path))
         # This process holds the lock, so every lease and every open intake is a dead process's.
-        await self._write(partial(sweeping.sweep, now=self._now(), release=500, all_leases=True))
+        by_date = micros(self._clock.business_now())
+        await self._write(
+            partial(sweeping.sweep, now=self._now(), release=500, business_now=by_date, all_leases=True)
+        )
 
     async def close(self) -> None:
         await self._writer.stop()
