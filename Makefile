@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 APPLICATIONS ?= 200
+# Processes that share the tests; a file stays in one of them.
+JOBS ?= 2
+PILGRIMS ?= 3000
 
 .DEFAULT_GOAL := help
 
@@ -30,9 +33,13 @@ setup: $(VENV)/.dev ## virtual environment with everything locked
 demo: $(VENV)/.runtime ## the main job, whole: simulators, gateway, a batch, its visas
 	@$(BIN)/python run_gateway.py demo --applications $(APPLICATIONS)
 
+.PHONY: season
+season: $(VENV)/.runtime ## every flow of the network, a season in miniature, and its proof
+	@$(BIN)/python run_gateway.py season --pilgrims $(PILGRIMS)
+
 .PHONY: test
 test: $(VENV)/.dev ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: check
 check: $(VENV)/.dev ## format, lint, types, import rules, tests
@@ -41,7 +48,7 @@ check: $(VENV)/.dev ## format, lint, types, import rules, tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python run_gateway.py check-config
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: format
 format: $(VENV)/.dev ## put the code in order

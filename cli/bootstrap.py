@@ -139,6 +139,8 @@ class Gateway:
         # From here to the end nothing waits, so nobody sees half of each.
         self.host.use(engine, replacement.keys, replacement.operators)
         self.soap.use(taking(engine), replacement.soap_door)
+        if self.bus is not None:
+            self.bus.use(replacement.keys)
         self.worker.drain()
         retired = asyncio.create_task(_retire(self._started(), replacement.closes))
         told = asyncio.create_task(self.webhooks.use(engine, replacement.webhook_secrets))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +47,18 @@ def ministry_bus(engine: Engine, in_force: Callable[[], Engine], keys: PartyKeys
         now=engine.clock.now,
         watch=BusMetrics(engine.metrics),
     )
+
+
+def receivers_differ(bus: Bus, settings: Settings, data: Path) -> bool:
+    """Whether the bus tells other parties than these settings ask for, or encrypts to other keys.
+
+    Raises `Misconfigured` for a key that can't be read.
+    """
+    return _thumbprints(bus.receivers) != _thumbprints(_receivers(settings, data))
+
+
+def _thumbprints(receivers: Mapping[PartyId, EncryptionKey]) -> dict[PartyId, str]:
+    return {party: key.thumbprint() for party, key in receivers.items()}
 
 
 def _receivers(settings: Settings, data: Path) -> dict[PartyId, EncryptionKey]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from cli.bootstrap import Gateway, Replacement, rebuild
+from cli.bootstrap import Gateway, Replacement, data_directory, rebuild
+from cli.ministry_bus import receivers_differ
 from gateway.errors import Misconfigured, Unavailable
 from gateway.observe.log import configure_logging, log
 from gateway.settings import Settings
@@ -55,8 +56,14 @@ def _replacement(gateway: Gateway, read: Callable[[], Settings]) -> Replacement:
     kept = with_fixed(wanted, running)
     for key in FIXED:
         if _at(wanted.gateway, key) != _at(running.gateway, key):
-            log.warning("needs_restart", action="reload", where=f"gateway.yaml: {key}", code="needs_restart")
+            _tell_needs_restart(f"gateway.yaml: {key}")
+    if gateway.bus is not None and receivers_differ(gateway.bus, kept, data_directory(kept)):
+        _tell_needs_restart("parties.yaml: encryption_key")
     return rebuild(kept, gateway.engine)
+
+
+def _tell_needs_restart(where: str) -> None:
+    log.warning("needs_restart", action="reload", where=where, code="needs_restart")
 
 
 def with_fixed(wanted: Settings, running: Settings) -> Settings:

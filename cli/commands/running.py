@@ -37,7 +37,10 @@ def demo(
     raise typer.Exit(run(applications, seed, as_json=as_json))
 
 
-@app.command(rich_help_panel=RUNNING, epilog=examples("season", "season --pilgrims 3000 --json"))
+@app.command(
+    rich_help_panel=RUNNING,
+    epilog=examples("season", "season --pilgrims 3000 --json", "season --keep /tmp/season"),
+)
 def season(
     pilgrims: Annotated[
         int, typer.Option("--pilgrims", "-n", min=500, max=100_000, help="How many, about.")

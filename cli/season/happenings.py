@@ -11,6 +11,7 @@ from cli.season.ceilings import ceilings_rise
 from cli.season.conduct import care, discipline
 from cli.season.movements import tell_arrival
 from cli.season.pace import REST_S, WEEK, rest
+from cli.season.players import Unexpected
 from cli.season.stage import Pilgrim, Season
 
 
@@ -49,11 +50,14 @@ async def _issued(season: Season) -> set[str]:
 
 
 async def _first_new(season: Season, before: set[str]) -> str:
-    async with asyncio.timeout(REST_S):
-        while True:
-            if new := await _issued(season) - before:
-                return new.pop()
-            await asyncio.sleep(0.05)
+    try:
+        async with asyncio.timeout(REST_S):
+            while True:
+                if new := await _issued(season) - before:
+                    return new.pop()
+                await asyncio.sleep(0.05)
+    except TimeoutError as error:
+        raise Unexpected(f"{season.today}: no visa was issued in {REST_S:.0f} s") from error
 
 
 async def _parked(season: Season) -> int:

@@ -66,13 +66,16 @@ class BusOffice:
     async def notifications(self) -> list[dict[str, Any]]:
         """What came since it read last, once everything is there that the gateway has for it.
 
-        Too few are a fault that the season's checks find: they count what came.
+        An event that comes again is dropped here, as a department must. Too few or too many are a fault
+        that the season's checks find: they count what came.
         """
-        before = len(self.came)
         expected = sum(tally["count"] for tally in meant_for({self.id}, await self.operator.census()))
         async with self._one_at_a_time:
+            known = {event.id for event in self.came}
+            before = len(self.came)
             await self._on_thread(lambda: self._read(expected))
-        return [{"kind": event.kind, "data": event.data} for event in self.came[before:]]
+            new = {event.id: event for event in self.came[before:] if event.id not in known}
+        return [{"kind": event.kind, "data": event.data} for event in new.values()]
 
     async def get(self, path: str) -> Any:
         """A document, over HTTP."""
@@ -91,7 +94,7 @@ class BusOffice:
                 while not (found := (await self.operator.get(path))["messages"]):  # noqa: ASYNC110
                     await asyncio.sleep(_LOOK_AGAIN_S)
         except TimeoutError as error:
-            raise Unexpected(f"{self.id} {kind}: the command was not taken") from error
+            raise Unexpected(f"{self.id} {kind}: the command was not taken; see {REJECTED}") from error
         self._newest[kind] = str(found[-1]["id"])
         return self._newest[kind]
 
@@ -115,6 +118,8 @@ def _patient(url: str) -> Broker:
 
 def check_vacant(url: str, receivers: Iterable[str]) -> None:
     """The season reads whole queues: it must not be let loose on those of others. Raises `Misconfigured`."""
+    if not url.startswith(("amqp://", "amqps://")):
+        raise Misconfigured(["--broker: give an address such as amqp://user:password@host:5672/season"])
     if busy := in_use(_patient(url), receivers):
         raise Misconfigured([f"--broker: in use ({', '.join(busy)}): give a virtual host of its own"])
 

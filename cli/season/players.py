@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ import aiohttp
 from gateway.web.tokens import demo_key_path, sign_token
 
 _LIFE_S = 240
+_AT_ONCE = 2
 
 
 class Unexpected(RuntimeError):
@@ -55,6 +57,8 @@ class Party:
     session: aiohttp.ClientSession
     id: str
     data: Path
+    #: The gateway takes only a few of one party at the same time.
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE), repr=False)
 
     async def send(self, kind: str, /, **fields: Any) -> Answer:
         """One message. Raises `Unexpected` unless it is taken."""
@@ -66,7 +70,8 @@ class Party:
     async def try_to_send(self, kind: str, /, **fields: Any) -> Answer:
         """One message, whatever the answer."""
         body = {name: value for name, value in fields.items() if value is not None}
-        async with self.session.post(f"/v1/messages/{kind}", json=body, headers=self._proof()) as reply:
+        url = f"/v1/messages/{kind}"
+        async with self._turns, self.session.post(url, json=body, headers=self._proof()) as reply:
             return Answer(reply.status, await reply.json())
 
     async def submit(self, header: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> Answer:
@@ -77,7 +82,7 @@ class Party:
             "Content-Type": "application/x-ndjson",
             "Idempotency-Key": str(header["batch_reference"]),
         }
-        async with self.session.post("/v1/batches", data=text, headers=headers) as reply:
+        async with self._turns, self.session.post("/v1/batches", data=text, headers=headers) as reply:
             return Answer(reply.status, await reply.json())
 
     async def get(self, path: str) -> Any:

@@ -176,7 +176,13 @@ def _schemas(kinds: Iterable[KindDescription]) -> Iterator[tuple[str, dict[str, 
     yield from _ENVELOPE.items()
     for kind in kinds:
         yield from _model_schemas(kind.kind, kind.model)
-        yield from _model_schemas(f"{kind.kind}.told", getattr(kind, "published", None) or kind.model)
+        told = _model_schemas(f"{kind.kind}.told", getattr(kind, "published", None) or kind.model)
+        yield from ((name, _promising_nothing(schema)) for name, schema in told)
+
+
+def _promising_nothing(schema: dict[str, Any]) -> dict[str, Any]:
+    """Each receiver is told the fields that it is granted, so none of them is sure to be there."""
+    return {name: value for name, value in schema.items() if name != "required"}
 
 
 def _model_schemas(name: str, model: type[BaseModel]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
@@ -10,6 +11,7 @@ from gateway.bus.consumer import Commands, Intake
 from gateway.bus.keys import EncryptionKey
 from gateway.bus.link import Broker, Link
 from gateway.bus.port import OutgoingEvents, PartyKeys, Take, Watch
+from gateway.bus.proof import KeysInForce
 from gateway.bus.publisher import Publisher
 from gateway.message import PartyId
 
@@ -38,7 +40,11 @@ class Bus:
     ) -> None:
         watch = watch or Watch()
         publisher = Publisher(outgoing, receivers, watch, idle_s=idle_s)
-        commands = Commands(take, keys, intake, watch, now)
+        #: Who is told, and the key that it is encrypted to: for as long as the bus runs.
+        self.receivers = dict(receivers)
+        #: The keys that senders are believed by; replaced by `use`.
+        self.keys = KeysInForce(keys)
+        commands = Commands(take, self.keys, intake, watch, now)
         self._publishing = Link(_PUBLISHER, broker, publisher.session, watch.connected)
         self._consuming = Link(_CONSUMER, broker, commands.session, watch.connected)
         self._stop_within_s = intake.drain_s + broker.connect_timeout_s + broker.confirm_timeout_s
@@ -52,6 +58,10 @@ class Bus:
         """There may be a new event to publish. Safe to call too often, from any thread."""
         self._publishing.wake.set()
 
+    def use(self, keys: PartyKeys) -> None:
+        """Believe these keys from now on, and no others."""
+        self.keys.keys = keys
+
     def alive(self) -> Mapping[str, str]:
         """For `/readyz`: each direction, `connected` or `disconnected`. Never a reason to be not ready."""
         links = (self._publishing, self._consuming)
@@ -62,7 +72,8 @@ class Bus:
 
         The loop must go on running meanwhile: commands under way are being taken on it.
         """
-        for link in (self._consuming, self._publishing):
+        links = (self._consuming, self._publishing)
+        for link in links:
             link.ask_to_stop()
-        ended = [await link.stopped(self._stop_within_s) for link in (self._consuming, self._publishing)]
-        return all(ended)
+        # Together: a silent broker keeps each of them waiting to the end.
+        return all(await asyncio.gather(*(link.stopped(self._stop_within_s) for link in links)))

@@ -28,6 +28,8 @@ class Delivery:
     headers: Mapping[str, Any] = field(repr=False)
     #: The header by which kombu would unpack the body.
     compression: str | None = None
+    #: False: nothing is known but the body.
+    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Command:
 
 def check_wrapping(delivery: Delivery, max_bytes: int) -> None:
     """Raise `Refused` unless the body is plain CloudEvents JSON of bearable size. Unpacks nothing."""
+    if not delivery.readable:
+        raise Refused("properties_unreadable")
     packed = delivery.content_encoding.strip().lower() not in _PLAIN_ENCODINGS
     if delivery.compression is not None or packed:
         raise Refused("compression_refused")

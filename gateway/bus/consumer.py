@@ -24,6 +24,7 @@ from gateway.bus.confirms import ConfirmedChannel, Outcome
 from gateway.bus.link import Link, NotPublished, Stopping
 from gateway.bus.port import PartyKeys, Take, Taken, Watch
 from gateway.bus.proof import ProofRules, prove_sender
+from gateway.bus.properties import are_unreadable, forgive_routing_keys, read_everything
 from gateway.bus.rejection import rejected_parcel
 from gateway.bus.topology import commands_queue, declare_commands
 from gateway.errors import Conflict, Refused, Unavailable
@@ -33,6 +34,8 @@ from gateway.observe.log import log
 #: kombu's own mark on a packed body; hidden from it, so that it unpacks nothing.
 _COMPRESSION: Final = "compression"
 _HIDDEN: Final = "x-refused-compression"
+
+read_everything()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class _Session:
 
     def _consumer(self) -> Consumer:
         channel = self._connection.channel()
+        forgive_routing_keys(channel)
         channel.auto_decode = False  # the hash is over the bytes as they were sent
         channel.Message = _unpacking_nothing(channel.Message)
         return Consumer(
@@ -149,6 +153,10 @@ class _Session:
             command = read_command(delivery.body, sender, self._intake.kinds)
         except Refused as refused:
             self._reject(message, sender, refused)
+        # The border: whatever it is that the message makes us raise, the commands behind it must pass.
+        except Exception:
+            log.exception("command_unreadable", action="bus", party=sender)
+            self._reject(message, sender, Refused("bad_request"))
         else:
             self._offer(_Held(message, command))
 
@@ -268,4 +276,5 @@ def _delivery(message: Message) -> Delivery:
         content_encoding=str(message.content_encoding or ""),
         headers=headers,
         compression=None if hidden is None else str(hidden),
+        readable=not are_unreadable(headers),
     )

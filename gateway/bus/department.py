@@ -157,7 +157,9 @@ class Department:
             try:
                 connection.connect()
             except _lost(connection) as error:
-                raise Unavailable("broker_unreachable", "no connection to the broker") from error
+                raise Unavailable(
+                    "broker_unreachable", "the broker is not there, or lets nobody in"
+                ) from error
             self._connection = connection
         return self._connection
 

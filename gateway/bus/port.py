@@ -23,7 +23,7 @@ SigningKey = Ed25519PublicKey | EllipticCurvePublicKey
 class OutgoingEvent:
     """One event for one receiver, already reduced to what that receiver may know."""
 
-    #: The position among the receiver's events: grows by one, never used again.
+    #: The position among the receiver's events: grows, with gaps, and is never used again.
     seq: int
     #: The same in every repetition: receivers drop what they have seen.
     id: str

@@ -51,6 +51,18 @@ class ProofRules:
     leeway_s: float = 5
 
 
+class KeysInForce:
+    """The parties' keys as they are now: replaced whole when the configuration changes."""
+
+    def __init__(self, keys: PartyKeys) -> None:
+        #: Set on the gateway's loop, read on the consumer's thread.
+        self.keys = keys
+
+    def of(self, party: str) -> Sequence[SigningKey]:
+        """The party's keys in force."""
+        return self.keys.of(party)
+
+
 def sign_command(
     key: Ed25519PrivateKey | EllipticCurvePrivateKey, party: str, audience: str, body: bytes, now: datetime
 ) -> str:
@@ -71,7 +83,8 @@ def prove_sender(
     token = _bearer(authorization)
     party = _claimed_party(token)
     claims = _proven_claims(token, keys.of(party), rules.audience)
-    if not hmac.compare_digest(str(claims["sha256"]).encode(), body_digest(body).encode()):
+    signed = str(claims["sha256"]).encode(errors="replace")  # JSON may hold what is no text
+    if not hmac.compare_digest(signed, body_digest(body).encode()):
         raise Refused("body_not_signed")
     _check_age(claims, rules, now.timestamp())
     return PartyId(party)

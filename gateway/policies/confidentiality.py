@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from gateway.message import Body, Projection
 from gateway.settings import ConfidentialityPolicy
+from schemas.confidentiality import Confidentiality
+from schemas.kinds import KINDS, published_classes
 
 _SERVICE_CENTER: Final = "service_center"
 
@@ -42,6 +44,11 @@ class NeedToKnow:
             for receiver, kinds in policy.events.items()
             for kind, grant in kinds.items()
         }
+        self._event_classes = {
+            (receiver, kind): _highest(kind, grant.fields)
+            for receiver, kinds in policy.events.items()
+            for kind, grant in kinds.items()
+        }
         self._results = {kind: _tree(fields) for kind, fields in policy.results.items()}
 
     def granted(self, destination: str, operation: str) -> tuple[str, ...]:
@@ -69,9 +76,24 @@ class NeedToKnow:
         tree = self._events.get((receiver, kind), self._events.get((receiver_kind, kind)))
         return None if tree is None else _pruned(body, tree)
 
+    def event_class(self, receiver: str, receiver_kind: str, kind: str) -> Confidentiality | None:
+        """How confidential what `event` gives is: the highest class among the fields granted there.
+
+        By the list and not by one event's fields: what is left out of an event is then not told by its class.
+        None where nothing is granted.
+        """
+        return self._event_classes.get((receiver, kind), self._event_classes.get((receiver_kind, kind)))
+
     def receives(self, receiver: str, kind: str) -> bool:
         """Whether this party itself (not its kind) is told of such events without being addressed."""
         return (receiver, kind) in self._events
+
+
+def _highest(kind: str, fields: Iterable[str]) -> Confidentiality:
+    """The highest class of these fields. One that no schema knows is held to be secret."""
+    known = published_classes(kind) if kind in KINDS else {}
+    classes = (known.get(path, Confidentiality.SECRET) for path in fields)
+    return max(classes, key=lambda one: one.rank, default=Confidentiality.PUBLIC)
 
 
 def _compiled(fields: Iterable[str]) -> _Paths:

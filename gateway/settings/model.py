@@ -11,10 +11,20 @@ from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gateway.settings.document import Document
+
+
+def _with_a_port(url: str) -> str:
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:  # it tells the value, which may hold a password
+        raise ValueError("host or port of the address cannot be read") from error
+    return url
+
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 LongSeconds = Annotated[float, Field(gt=0, le=90 * 86_400, allow_inf_nan=False)]
@@ -28,6 +38,10 @@ FieldPath = Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$", max_len
 #: No user, password, query or fragment: secrets never stand in a URL of ours.
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*)?$", max_length=500)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+#: What the bus's own library reads as an address: found here and not by a bus that never connects.
+BrokerUrl = Annotated[
+    str, Field(pattern=r"^(memory://|amqps?://[^\s?#]*$)", max_length=500), AfterValidator(_with_a_port)
+]
 #: Relative to the directory of `gateway.yaml`, unless absolute.
 FileName = Annotated[str, Field(min_length=1, max_length=500)]
 #: The values of `schemas.confidentiality.Confidentiality` (عام، مقيد، سري، سري للغاية).
@@ -119,9 +133,7 @@ class Gateway(Part):
         repr=False,
     )
     #: None: no broker; the outbox is the bus.
-    broker_url: Annotated[str, Field(pattern=r"^(memory://|amqps?://).*$")] | None = Field(
-        default=None, repr=False
-    )
+    broker_url: BrokerUrl | None = Field(default=None, repr=False)
     intake: Intake = Intake()
     carrying: Carrying = Carrying()
     tokens: Tokens = Tokens()

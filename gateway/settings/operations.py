@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final, get_args
 
 from gateway.message import Operation
 from gateway.settings.document import Fault, Loc
 from gateway.settings.draft import Draft
-from gateway.settings.model import Grant
+from gateway.settings.model import Grant, Party
 from gateway.settings.validation import suggestion
 from schemas.confidentiality import Confidentiality
 
 #: By kind of message, then by dotted path.
 Classes = Mapping[str, Mapping[str, str]]
+
+_CENTER: Final = "service_center"
+_PARTY_KINDS: Final[frozenset[str]] = frozenset(get_args(Party.model_fields["kind"].annotation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,8 @@ class Subject:
     operations: Mapping[str, Operation]
     #: By kind of message: the class of every field that such a message can have, by dotted path.
     classes: Classes
+    #: By kind of event: the same of what is told of it.
+    told: Classes
 
     def fields_of(self, operation: str) -> Mapping[str, Confidentiality]:
         """The fields of the kinds that are routed through an operation, each under its highest class.
@@ -54,6 +60,13 @@ class Subject:
         for destination, by_operation in grants.items():
             for operation, grant in by_operation.items():
                 yield ("grants", destination, operation), destination, operation, grant
+
+    def events(self) -> Iterator[tuple[Loc, str, str, Grant]]:
+        """Each list of what is told of a kind of event: its place, receiver, kind, and itself."""
+        events = self.draft.confidentiality.events if self.draft.confidentiality else {}
+        for receiver, by_kind in events.items():
+            for kind, grant in by_kind.items():
+                yield ("events", receiver, kind), receiver, kind, grant
 
 
 def routes_name_kinds(subject: Subject) -> Iterator[Fault]:
@@ -169,6 +182,48 @@ def clearances_suffice(subject: Subject) -> Iterator[Fault]:
                 yield subject.draft.fault("confidentiality", (*loc, "fields", n), text)
 
 
+def events_name_what_there_is(subject: Subject) -> Iterator[Fault]:
+    """A list of what is told for a party, a kind of event, or a field that there is not.
+
+    Such a list grants nothing, and nobody would notice before the event is missed.
+    """
+    yield from _unknown_receivers(subject)
+    for loc, _, kind, grant in subject.events():
+        if kind not in subject.told:
+            text = f"unknown kind of event {kind!r}{suggestion(kind, subject.told)}"
+            yield subject.draft.key_fault("confidentiality", loc, text)
+            continue
+        fields = subject.told[kind]
+        for n, path in enumerate(grant.fields):
+            if path not in fields:
+                text = f"unknown field {path!r}{suggestion(path, fields)}"
+                yield subject.draft.fault("confidentiality", (*loc, "fields", n), text)
+
+
+def _unknown_receivers(subject: Subject) -> Iterator[Fault]:
+    parties = subject.draft.ids("parties", "parties", "id")
+    if parties is None or subject.draft.confidentiality is None:
+        return
+    # Sorted, so that of two equally near the same one is suggested each time. A faulty id may be no text.
+    known = sorted(_PARTY_KINDS.union(id for id in parties if isinstance(id, str)))
+    for receiver in subject.draft.confidentiality.events:
+        if receiver not in known:
+            text = f"unknown party or kind of party {receiver!r}{suggestion(receiver, known)}"
+            yield subject.draft.key_fault("confidentiality", ("events", receiver), text)
+
+
+def no_secret_for_centers(subject: Subject) -> Iterator[Fault]:
+    """A secret field that service centers, or one of them by its id, would be told."""
+    centers = {party.id for party in subject.draft.parties if party.kind == _CENTER} | {_CENTER}
+    for loc, receiver, kind, grant in subject.events():
+        fields = subject.told.get(kind, {}) if receiver in centers else {}
+        for n, path in enumerate(grant.fields):
+            field_class = Confidentiality(fields.get(path, Confidentiality.PUBLIC))
+            if not Confidentiality.RESTRICTED.permits(field_class):
+                text = f"field {path!r} is {field_class}, which no service center is told"
+                yield subject.draft.fault("confidentiality", (*loc, "fields", n), text)
+
+
 Check = Callable[[Subject], Iterator[Fault]]
 CHECKS: tuple[Check, ...] = (
     routes_name_kinds,
@@ -181,12 +236,14 @@ CHECKS: tuple[Check, ...] = (
     routed_operations_have_grants,
     granted_fields_exist,
     clearances_suffice,
+    events_name_what_there_is,
+    no_secret_for_centers,
 )
 
 
 def faults(draft: Draft, operations: Mapping[str, Operation], classes: Classes | None = None) -> list[Fault]:
     """All faults against the catalogue. `classes` are those of our schemas unless given."""
-    subject = Subject(draft, operations, _classes() if classes is None else classes)
+    subject = Subject(draft, operations, _classes() if classes is None else classes, _told())
     return [fault for check in CHECKS for fault in check(subject)]
 
 
@@ -198,3 +255,9 @@ def _classes() -> Classes:
     # A cancellation names its application, and has no fields of its own.
     of_visas = {"visa.application": application_classes(), "visa.cancellation": {}}
     return {**of_visas, **{kind: field_classes(kind) for kind in KINDS}}
+
+
+def _told() -> Classes:
+    from schemas.kinds import KINDS, published_classes
+
+    return {kind: published_classes(kind) for kind in KINDS}

@@ -35,7 +35,7 @@ _ROUNDS: Final = 50
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`" (did you mean 'deadline_s'?)"`, or nothing if no known word is near."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    near = get_close_matches(word, [one for one in known if isinstance(one, str)], n=1, cutoff=0.6)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final, get_args
 
 from aiohttp import web
 
 from gateway.errors import Refused, Unavailable
-from gateway.message import BatchId, MessageId
+from gateway.message import BatchId, MessageId, PartyId
 from gateway.pipeline import operate, report
 from gateway.pipeline.admit import admit
 from gateway.pipeline.engine import Engine
@@ -24,7 +24,8 @@ from gateway.web.body import BodyLimits, check_headers, decoded
 from gateway.web.caller import Door, idempotency_key
 from gateway.web.middleware import expect_later
 from gateway.web.negotiation import media_type
-from gateway.web.problems import RateLimited, rejected_lines
+from gateway.web.places import Places
+from gateway.web.problems import rejected_lines
 
 Readers = Mapping[str, BatchReader]
 #: By media type: makes the writer of one document.
@@ -54,7 +55,7 @@ class Batches:
         self._writers = writers
         self._base_url = base_url
         self._intake_open = intake_open
-        self._receiving = 0
+        self._receiving = Places()
 
     def routes(self) -> list[web.RouteDef]:
         """Everything a center can call."""
@@ -79,7 +80,7 @@ class Batches:
         media = self._media_type(request)
         limits = self._limits()
         check_headers(request, limits)
-        with self._place():
+        with self._place(credential.party_id):
             await self._door.use(credential, request, key)
             submission = Submission(
                 party=credential.party_id,
@@ -104,18 +105,11 @@ class Batches:
         intake = self._engine.settings.gateway.intake
         return BodyLimits(intake.max_batch_bytes, intake.header_timeout_s, intake.body_timeout_s)
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """A place for a batch being received. Raises `RateLimited` when all are taken, `Unavailable`."""
+    def _place(self, party: PartyId) -> AbstractContextManager[None]:
+        """A place for a batch being received. Raises `Unavailable`, and `RateLimited` once it is entered."""
         if not self._intake_open():
             raise Unavailable("intake_closed")
-        if self._receiving >= self._engine.settings.gateway.intake.max_concurrent_batches:
-            raise RateLimited
-        self._receiving += 1
-        try:
-            yield
-        finally:
-            self._receiving -= 1
+        return self._receiving.one(party, self._engine.settings.gateway.intake.max_concurrent_batches)
 
     def _receipt(self, receipt: Receipt) -> web.Response:
         document = {

@@ -26,12 +26,14 @@ from gateway.web.body import BodyLimits, check_headers, decoded
 from gateway.web.caller import Door, idempotency_key
 from gateway.web.formats import MessageReader
 from gateway.web.middleware import expect_later
-from gateway.web.problems import RateLimited
+from gateway.web.places import Places
 from schemas.violation import Violation
 
 MAX_BYTES: Final = 1_048_576
 #: Messages being received at the same time: each is whole in memory.
 _AT_ONCE: Final = 64
+#: How long one may be on its way, where the configuration does not allow less.
+_BODY_S: Final = 30
 #: A larger body is read in a thread of its own, so that others go on meanwhile.
 _READ_ASIDE_BYTES: Final = 65_536
 _DEFAULT_PAGE: Final = 100
@@ -56,8 +58,8 @@ class Messages:
         self._door = door
         self._readers = readers
         self._intake_open = intake_open
-        self._receiving = _Places()
-        self._waiting = _Places()
+        self._receiving = Places()
+        self._waiting = Places()
 
     def routes(self) -> list[web.RouteDef]:
         """Everything that any party can call."""
@@ -80,7 +82,7 @@ class Messages:
             may_send(credential.party_id, kind, self._engine)
             key = idempotency_key(request, required=False)
             media = self._media_type(request)
-            with self._place():
+            with self._place(credential.party_id):
                 fields = await self._fields(request, credential, key, media)
         arrival = Arrival(credential.party_id, kind, fields, "http", key)
         return _taken(kind, await take(arrival, self._engine))
@@ -93,14 +95,14 @@ class Messages:
             raise Refused("encoding_not_utf8", status=415)
         return media
 
-    def _place(self) -> AbstractContextManager[None]:
+    def _place(self, party: PartyId) -> AbstractContextManager[None]:
         if not self._intake_open():
             raise Unavailable("intake_closed")
-        return self._receiving.one(_AT_ONCE)
+        return self._receiving.one(party, _AT_ONCE)
 
     async def _fields(self, request: web.Request, credential: Credential, key: str | None, media: str) -> Any:
         intake = self._engine.settings.gateway.intake
-        limits = BodyLimits(MAX_BYTES, intake.header_timeout_s, intake.body_timeout_s)
+        limits = BodyLimits(MAX_BYTES, intake.header_timeout_s, min(intake.body_timeout_s, _BODY_S))
         kind, read = request.match_info["kind"], self._readers[media]
         with _named_as_document():
             check_headers(request, limits)
@@ -121,11 +123,11 @@ class Messages:
         party = self._door.party(request).party_id
         given = query.parameters(request, "cursor", "limit", "wait")
         limit = query.number(given, "limit", _DEFAULT_PAGE, most=notify.MAX_LIMIT)
+        wait_s = query.number(given, "wait", 1, most=MAX_WAIT_S) if "wait" in given else None
         cursor = given.get("cursor")
         page = await notify.notifications(party, self._engine, cursor=cursor, limit=limit)
-        if "wait" in given and not page["notifications"]:
-            wait_s = query.number(given, "wait", 1, most=MAX_WAIT_S)
-            with self._waiting.one(_MOST_WAITING):
+        if wait_s is not None and not page["notifications"]:
+            with self._waiting.one(party, _MOST_WAITING):
                 await self._until_told(request, party, int(page["cursor"]), wait_s)
             page = await notify.notifications(party, self._engine, cursor=cursor, limit=limit)
         return web.json_response(page)
@@ -147,24 +149,6 @@ class Messages:
         if "cursor" not in given:
             raise Refused("invalid_cursor", status=400)
         return web.json_response(await notify.confirm(credential.party_id, given["cursor"], self._engine))
-
-
-class _Places:
-    """So many at the same time, and no more."""
-
-    def __init__(self) -> None:
-        self._taken = 0
-
-    @contextmanager
-    def one(self, most: int) -> Iterator[None]:
-        """Raises `RateLimited` when all are taken."""
-        if self._taken >= most:
-            raise RateLimited
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
 
 
 def _taken(kind: str, taken: Taken) -> web.Response:

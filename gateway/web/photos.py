@@ -6,19 +6,20 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from aiohttp import web
 
 from gateway.errors import Refused, Unavailable
+from gateway.message import PartyId
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.photos import keep_photo
 from gateway.web import query
 from gateway.web.body import BodyLimits, check_headers, decoded
 from gateway.web.caller import Door, idempotency_key
 from gateway.web.middleware import expect_later
-from gateway.web.problems import RateLimited
+from gateway.web.places import Places
 from schemas.application import MAX_PHOTO_BYTES
 from schemas.jpeg import is_jpeg
 from schemas.violation import Violation
@@ -36,7 +37,7 @@ class Photos:
         self._engine = engine
         self._door = door
         self._intake_open = intake_open
-        self._receiving = 0
+        self._receiving = Places()
 
     def routes(self) -> list[web.RouteDef]:
         """The one call."""
@@ -51,7 +52,7 @@ class Photos:
         if request.content_type != MEDIA_TYPE:
             raise Refused("unsupported_media_type", status=415)
         limits = self._limits()
-        with self._place(), _named_as_photo():
+        with self._place(credential.party_id), _named_as_photo():
             check_headers(request, limits)
             await self._door.use(credential, request, key)
             jpeg = b"".join([piece async for piece in decoded(request, limits)])
@@ -63,18 +64,11 @@ class Photos:
         intake = self._engine.settings.gateway.intake
         return BodyLimits(MAX_PHOTO_BYTES, intake.header_timeout_s, intake.body_timeout_s)
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """A place for a photo being received. Raises `RateLimited` when all are taken, `Unavailable`."""
+    def _place(self, party: PartyId) -> AbstractContextManager[None]:
+        """A place for a photo being received. Raises `Unavailable`, and `RateLimited` once it is entered."""
         if not self._intake_open():
             raise Unavailable("intake_closed")
-        if self._receiving >= _AT_ONCE:
-            raise RateLimited
-        self._receiving += 1
-        try:
-            yield
-        finally:
-            self._receiving -= 1
+        return self._receiving.one(party, _AT_ONCE)
 
 
 def _sha256(request: web.Request) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 from secrets import token_urlsafe
@@ -33,7 +33,8 @@ from gateway.soap.server import LIMITS, SoapAnswer, SoapFault, SoapServer
 from gateway.soap.wsse import SECURITY_TAG, Freshness, PartySecrets, prove, read_token
 from gateway.web.body import BodyLimits, check_headers, decoded
 from gateway.web.middleware import CALLER, REQUEST_ID, expect_later
-from gateway.web.problems import text
+from gateway.web.places import Places
+from gateway.web.problems import RateLimited, text
 from gateway.web.tokens import write_secret
 from schemas import catalogue
 from schemas.violation import Violation
@@ -43,6 +44,8 @@ _MOST_SECRETS: Final = 2
 _MOST_VIOLATIONS: Final = 20
 _LONGEST_TEXT: Final = 500
 _FRESHNESS: Final = Freshness()
+#: Bodies being read at the same time, over all services: each is whole in memory before its sender is known.
+_AT_ONCE: Final = 64
 #: A place in the message, as the XML schema's checker writes it.
 _PLACE: Final = re.compile(r"[A-Z0-9_]{1,60} at [A-Za-z0-9_.:*/\[\]-]{1,200}")
 
@@ -152,6 +155,16 @@ class _InForce:
     door: SoapDoor
 
 
+class _Busy(SoapFault):
+    """HTTP 503: no place to read the body in."""
+
+    def __init__(self, error: RateLimited) -> None:
+        super().__init__(
+            text("service_busy", "en", _params(error, error.code)), code="SERVICE_BUSY", ours=True
+        )
+        self.retry_after_s = error.retry_after_s
+
+
 class SoapServices:
     """All services that the gateway offers. Nothing is read before `routes`."""
 
@@ -168,6 +181,8 @@ class SoapServices:
         self._services = services
         self._in_force = _InForce(take, door)
         self._made: dict[str, list[web.RouteDef]] = {}
+        #: By address: who sends is told by the body only.
+        self._reading = Places()
         self._limits = body_limits or BodyLimits(LIMITS.max_bytes, silence_s=10.0, total_s=30.0)
 
     def use(self, take: Take, door: SoapDoor) -> None:
@@ -192,7 +207,7 @@ class SoapServices:
         self, path: str, name: str, service: SoapService, base_url: str, is_open: Callable[[], bool]
     ) -> list[web.RouteDef]:
         own = {each.action: each for each in self._operations if each.service == name}
-        served = _Service(load_contract(service), own, self._in_force, self._limits, is_open)
+        served = _Service(load_contract(service), own, self._in_force, self._limits, self._reading, is_open)
         documents = published(service, base_url + path)
 
         async def document(request: web.Request) -> web.Response:
@@ -214,6 +229,7 @@ class _Service:
         operations: Mapping[str, InboundOperation],
         in_force: _InForce,
         limits: BodyLimits,
+        reading: Places,
         is_open: Callable[[], bool],
     ) -> None:
         if set(operations) != set(contract.actions):
@@ -230,22 +246,25 @@ class _Service:
         self._sender = senders.pop()
         self._in_force = in_force
         self._limits = limits
+        self._reading = reading
         self._is_open = is_open
 
     async def call(self, request: web.Request) -> web.Response:
         """The border: whatever goes wrong, the caller gets SOAP."""
         announced = request.headers.get("Content-Type", "")
+        headers: dict[str, str] = {}
         try:
             answer = await self.answer(request, announced)
         except SoapFault as fault:
             _log(request, fault.code)
             answer = self._server.fault(fault, announced)
+            if isinstance(fault, _Busy):
+                answer, headers = replace(answer, status=503), {"Retry-After": str(fault.retry_after_s)}
         except Exception:
             log.exception("request_failed", action="soap", request_id=request.get(REQUEST_ID))
             answer = self._server.fault(_fault("internal_error", ours=True), announced)
-        return web.Response(
-            status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type}
-        )
+        headers["Content-Type"] = answer.content_type
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     async def answer(self, request: web.Request, announced: str) -> SoapAnswer:
         """The answer to one call. Raises `SoapFault`."""
@@ -261,6 +280,8 @@ class _Service:
             call = self._server.read(envelope)
             operation = self._operations[call.action.name]
             body = operation.convert(call.values)
+        except RateLimited as error:
+            raise _Busy(error) from error
         except Refused as error:
             raise _fault(error.code, error) from error
         except Unavailable as error:
@@ -271,7 +292,8 @@ class _Service:
     async def _body(self, request: web.Request) -> bytes:
         try:
             check_headers(request, self._limits)
-            return b"".join([piece async for piece in decoded(request, self._limits)])
+            with self._reading.one(request.remote or "", _AT_ONCE):
+                return b"".join([piece async for piece in decoded(request, self._limits)])
         except Refused as error:
             if error.code == "batch_too_large":  # `body` speaks of batches
                 limit = Violation("body_too_large", "", {"limit": self._limits.max_bytes})
@@ -291,11 +313,10 @@ class _Service:
             raise _fault(error.code, error, ours=True) from error
 
     def _refusal(self, error: Refused) -> dict[str, Any]:
-        params = next((found.params for found in error.violations if found.code == error.code), {})
         return {
             "service_error": {
                 "error_type": "Business",
-                **_told(error.code, params),
+                **_told(error.code, _params(error, error.code)),
                 "source": self._contract.service.party,
             },
             "violation": [
@@ -338,12 +359,15 @@ def _told(code: str, params: Mapping[str, str | int]) -> dict[str, str]:
 def _fault(code: str, error: GatewayError | None = None, *, ours: bool = False) -> SoapFault:
     """In words of the catalogue, with the place where the schema was broken."""
     told = code if code in catalogue.CODES else "bad_request"
-    violations = error.violations if isinstance(error, Refused) else ()
-    params = next((found.params for found in violations if found.code == code), {})
-    words = text(told, "en", params)
+    words = text(told, "en", _params(error, code) if isinstance(error, Refused) else {})
     if error is not None and _PLACE.fullmatch(error.detail):
         words = f"{words} {error.detail}"
     return SoapFault(words, code=code.upper(), ours=ours)
+
+
+def _params(error: Refused, code: str) -> Mapping[str, str | int]:
+    """What the text of that code has placeholders for."""
+    return next((found.params for found in error.violations if found.code == code), {})
 
 
 def _log(request: web.Request, code: str | None) -> None:

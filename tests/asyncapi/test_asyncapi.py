@@ -12,6 +12,7 @@ import pytest
 
 from gateway.bus.asyncapi import document
 from gateway.message import PartyId
+from gateway.settings import load
 from schemas.kinds import KINDS
 from tests.bus.broker import required
 
@@ -71,6 +72,40 @@ def test_each_queue_lists_the_kinds_its_party_is_told(made: dict[str, Any], part
     channel = made["channels"][f"events.{party}"]
     assert channel["address"] == f"umrah.events.{party}"
     assert set(channel["messages"]) == {f"{kind}.event" for kind in told}
+
+
+def test_nothing_that_is_told_is_promised_since_each_receiver_is_told_less(made: dict[str, Any]) -> None:
+    schemas = made["components"]["schemas"]
+    told = {name: schema for name, schema in schemas.items() if ".told" in name}
+    assert any(name.rpartition(".told")[2] for name in told), "records inside are looked at too"
+    assert [name for name, schema in told.items() if "required" in schema] == []
+    assert "required" in schemas["licensee.status"], "what is commanded must be whole"
+
+
+@pytest.mark.parametrize("party", RECEIVERS)
+def test_every_field_that_a_party_is_granted_is_described(made: dict[str, Any], party: PartyId) -> None:
+    policy = load(None, {}).confidentiality
+    schemas = made["components"]["schemas"]
+    for kind, grant in policy.events[party].items():
+        if f"{kind}.told" not in schemas:
+            continue
+        unknown = [path for path in grant.fields if not _described(f"{kind}.told", path, schemas)]
+        assert unknown == [], kind
+
+
+def _described(name: str, path: str, schemas: dict[str, Any]) -> bool:
+    first, _, rest = path.partition(".")
+    described = schemas[name]["properties"].get(first)
+    inside = _record(described)
+    return described is not None and (not rest or (inside is not None and _described(inside, rest, schemas)))
+
+
+def _record(schema: Any) -> str | None:
+    """The record that a field holds, alone, in a list, or not at all."""
+    parts = [schema, *(schema or {}).get("anyOf", ())]
+    parts += [part["items"] for part in parts if part and "items" in part]
+    references = (part["$ref"] for part in parts if part and "$ref" in part)
+    return next((reference.rpartition("/")[2] for reference in references), None)
 
 
 def test_every_reference_leads_somewhere(made: dict[str, Any]) -> None:

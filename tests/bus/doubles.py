@@ -181,13 +181,13 @@ class Department:
         properties = {
             "content_type": "application/cloudevents+json; charset=utf-8",
             "content_encoding": "utf-8",
+            "exchange": "",
+            "routing_key": "umrah.commands",
             **given,
             "headers": {**headers, **given.get("headers", {})},
         }
         with self._confirming.channel() as channel:
-            Producer(channel).publish(
-                body, exchange="", routing_key="umrah.commands", delivery_mode=2, **properties
-            )
+            Producer(channel).publish(body, delivery_mode=2, **properties)
         return body
 
     def read(self, queue: str, count: int, timeout_s: float = 30) -> list[Any]:

@@ -4,17 +4,20 @@ import asyncio
 import json
 import pickle
 import zlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from time import struct_time
 from typing import Any
 
+import jwt
 import pytest
 
+from gateway.bus.command import read_command
 from gateway.bus.consumer import Intake
 from gateway.bus.proof import ProofRules, sign_command
 from gateway.errors import Conflict, Refused, Unavailable
 from schemas.violation import Violation
 from tests.bus.conftest import Network
-from tests.bus.doubles import NOW, Department
+from tests.bus.doubles import NOW, Department, Keys
 
 REJECTED = "umrah.commands.rejected"
 SECRET = "Zamzam-4711"
@@ -254,3 +257,91 @@ async def test_prefetch_bounds_what_is_held_at_once(real_network: Network) -> No
     release.set()
     await real_network.noted.heard("taken", "licensing", "licensee.status", False, times=20)
     assert most == 5
+
+
+class _EndOfTime(datetime):
+    """Goes over the wire as a timestamp that Python has no date for."""
+
+    def utctimetuple(self) -> struct_time:
+        return struct_time((1970, 1, 1, 0, 0, 2**63, 0, 1, 0))
+
+
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "content_type": {"content_type": b"\xff\xfe"},
+    "message_id": {"message_id": b"\xff\xfe"},
+    "timestamp": {"headers": {"at": _EndOfTime(2026, 1, 1, tzinfo=UTC)}},
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_properties_that_cannot_be_read_are_set_aside_and_the_next_command_passes(
+    real_network: Network, name: str
+) -> None:
+    await real_network.start()
+    licensing = real_network.department()
+    body = licensing.send(licensing.command(), **UNREADABLE[name])
+    licensing.send(licensing.command())
+    (message,) = await rejected(licensing)
+    assert message.headers["reason_code"] == "properties_unreadable"
+    assert bytes(message.body) == body
+    await real_network.noted.heard("taken", "licensing", "licensee.status", False)
+    assert real_network.noted.told.count(("connected", "consumer", False)) == 0
+    assert real_network.desk.calls == 1
+
+
+async def test_a_routing_key_that_cannot_be_read_changes_nothing(real_network: Network) -> None:
+    await real_network.start()
+    licensing = real_network.department()
+    licensing.send(
+        licensing.command(),
+        exchange="umrah.commands",
+        routing_key=b"\xff\xfe",
+        headers={"CC": ["umrah.commands"]},
+    )
+    await real_network.noted.heard("taken", "licensing", "licensee.status", False)
+    assert real_network.noted.told.count(("connected", "consumer", False)) == 0
+
+
+async def test_a_signed_digest_that_is_no_text_is_set_aside(network: Network) -> None:
+    await network.start()
+    licensing = network.department()
+    claims = {"iss": "licensing", "aud": "umrah-gateway", "iat": int(NOW.timestamp()), "sha256": "\ud800"}
+    token = jwt.encode(claims, network.keys.private["licensing"], algorithm="EdDSA")
+    licensing.send(licensing.command(), headers={"authorization": f"Bearer {token}"})
+    licensing.send(licensing.command())
+    (message,) = await rejected(licensing)
+    assert message.headers["reason_code"] == "body_not_signed"
+    await network.noted.heard("taken", "licensing", "licensee.status", False)
+
+
+async def test_a_command_that_the_reader_fails_on_is_set_aside_and_the_next_one_passes(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(body: bytes, *rest: Any) -> Any:
+        if SECRET.encode() in body:
+            raise ValueError(SECRET)
+        return read_command(body, *rest)
+
+    monkeypatch.setattr("gateway.bus.consumer.read_command", failing)
+    await network.start()
+    licensing = network.department()
+    licensing.send(licensing.command(data={"licensee_id": SECRET}))
+    licensing.send(licensing.command())
+    (message,) = await rejected(licensing)
+    assert message.headers["reason_code"] == "bad_request"
+    assert message.headers["sender"] == "licensing"
+    assert SECRET not in str(message.headers)
+    await network.noted.heard("taken", "licensing", "licensee.status", False)
+    assert network.noted.told.count(("connected", "consumer", False)) == 0
+
+
+async def test_a_withdrawn_key_proves_nobody_any_more(network: Network) -> None:
+    bus = await network.start()
+    licensing = network.department()
+    licensing.send(licensing.command())
+    await network.noted.heard("taken", "licensing", "licensee.status", False)
+    bus.use(Keys("committee"))
+    licensing.send(licensing.command())
+    (message,) = await rejected(licensing)
+    assert message.headers["reason_code"] == "unauthenticated"
+    assert network.desk.calls == 1

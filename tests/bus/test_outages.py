@@ -6,10 +6,11 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from kombu import Connection, Queue
 
 from gateway.bus.confirms import ConfirmedChannel, Outcome, Parcel
-from gateway.bus.link import Broker
+from gateway.bus.link import Broker, Link
 from gateway.errors import Unavailable
 from tests.bus.broker import PrivateBroker
 from tests.bus.conftest import RECEIVERS, Network
@@ -104,6 +105,18 @@ async def test_a_bus_without_a_broker_stops_at_once(real_network: Network, rabbi
             assert await bus.stop()
     finally:
         await asyncio.to_thread(rabbitmq.start)
+
+
+async def test_both_directions_stop_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = asyncio.Barrier(2)
+
+    async def stopped(_link: Link, _timeout_s: float) -> bool:
+        await both.wait()
+        return True
+
+    monkeypatch.setattr(Link, "stopped", stopped)
+    async with asyncio.timeout(5):
+        assert await Network("memory://").make().stop()
 
 
 def test_each_message_gets_its_own_answer(rabbitmq_url: str) -> None:

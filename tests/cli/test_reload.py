@@ -15,7 +15,10 @@ import aiohttp
 import pytest
 
 from cli.bootstrap import FORMATS, Gateway
+from cli.ministry_bus import ministry_bus
 from cli.reload import FIXED, reload, with_fixed
+from gateway.bus.bus import Bus
+from gateway.bus.keys import demo_encryption_key_path
 from gateway.errors import Misconfigured, Unavailable
 from gateway.observe.log import configure_logging
 from gateway.pipeline.worker import Worker
@@ -267,6 +270,50 @@ async def test_what_cannot_change_while_it_runs_is_told_and_kept(
     )
     assert kept.tokens.audience == "another"
     assert await _metric(site) == 1
+
+
+@pytest.fixture
+def bus(gateway: Gateway, tmp_path: Path) -> Bus:
+    """The running gateway's bus, not started: nothing is on the broker."""
+    settings = gateway.engine.settings
+    with_broker = settings.gateway.model_copy(update={"broker_url": "memory://"})
+    gateway.engine = replace(gateway.engine, settings=settings.model_copy(update={"gateway": with_broker}))
+    keys = PartyKeys.load(settings, tmp_path)
+    made = gateway.bus = ministry_bus(gateway.engine, lambda: gateway.engine, keys, tmp_path)
+    assert made is not None
+    return made
+
+
+def needing_restart(logged: io.StringIO) -> list[str]:
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    return [line["where"] for line in lines if line["event"] == "needs_restart"]
+
+
+async def test_a_party_that_is_taken_away_is_believed_on_the_bus_no_longer(
+    gateway: Gateway, bus: Bus, logged: io.StringIO
+) -> None:
+    settings = gateway.engine.settings
+    gone = next(iter(bus.receivers))
+    before = bus.keys.of(gone)
+    left = tuple(party for party in settings.parties if party.id != gone)
+    await reload(gateway, changed(settings, parties=left))
+    assert bus.keys.of(gone) != before
+    assert bus.keys.of(gone) == bus.keys.of("nobody")
+    assert needing_restart(logged) == ["parties.yaml: encryption_key"]
+
+
+async def test_the_same_receivers_need_no_restart(gateway: Gateway, bus: Bus, logged: io.StringIO) -> None:
+    await reload(gateway, changed(gateway.engine.settings))
+    assert bus.receivers
+    assert needing_restart(logged) == []
+
+
+async def test_another_encryption_key_is_told_to_need_a_restart(
+    gateway: Gateway, bus: Bus, logged: io.StringIO, tmp_path: Path
+) -> None:
+    demo_encryption_key_path(tmp_path, next(iter(bus.receivers))).unlink()
+    await reload(gateway, changed(gateway.engine.settings))
+    assert needing_restart(logged) == ["parties.yaml: encryption_key"]
 
 
 def test_every_key_that_is_fixed_is_kept(world: World) -> None:

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from gateway.message import FieldNotGranted
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.settings import ConfidentialityPolicy
+from schemas.application import leaves
+from schemas.kinds import KINDS, published_classes
 
 NAMES = st.sampled_from(["a", "b", "c", "passport", "number", "visa"])
 #: Every scalar in a random body is a value of its own, so that a leak can be told by its value.
@@ -150,8 +152,60 @@ def test_a_receiver_without_a_list_sees_nothing_of_a_result() -> None:
     assert NeedToKnow(policy([], ["line"])).result({"line": 1}, "committee") == {}
 
 
+def events(receiver: str, kind: str, *fields: str) -> NeedToKnow:
+    lists = {receiver: {kind: {"purpose": "Care", "fields": fields}}}
+    policy = {"version": "7", "grants": {}, "results": {}, "events": lists}
+    return NeedToKnow(ConfidentialityPolicy.model_validate(policy))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "highest"),
+    [
+        ("mission.capacity", ["mission_id", "window.opens", "ceiling"], "public"),
+        ("case.report", ["case_id", "status"], "public"),
+        ("case.report", ["case_id", "visa_number", "status"], "restricted"),
+        ("case.report", ["description", "visa_number", "status"], "secret"),
+        ("licensee.activation", ["licensee_id", "sources.source"], "public"),
+        ("licensee.activation", ["licensee_id", "sources.standing", "sources.code"], "secret"),
+        ("compliance.report", ["report_id", "package_known"], "public"),
+        ("case.report", [], "public"),
+        ("case.report", ["case_id", "shoe_size"], "secret"),
+        ("fortune.told", ["future"], "secret"),
+    ],
+)
+def test_an_event_has_the_highest_class_of_what_its_receiver_is_granted(
+    kind: str, fields: list[str], highest: str
+) -> None:
+    assert events("licensing", kind, *fields).event_class("licensing", "ministry", kind) == highest
+    assert events("ministry", kind, *fields).event_class("licensing", "ministry", kind) == highest
+
+
+def test_a_partys_own_list_and_not_its_kinds_decides_the_class() -> None:
+    grant = {"purpose": "Care", "fields": ("visa_number",)}
+    own = {"purpose": "Care", "fields": ("case_id",)}
+    lists = {"ministry": {"case.report": grant}, "licensing": {"case.report": own}}
+    needs = NeedToKnow(
+        ConfidentialityPolicy.model_validate({"version": "7", "grants": {}, "results": {}, "events": lists})
+    )
+    assert needs.event_class("licensing", "ministry", "case.report") == "public"
+    assert needs.event_class("other", "ministry", "case.report") == "restricted"
+
+
+def test_what_is_not_granted_has_no_class() -> None:
+    needs = events("licensing", "case.report", "case_id")
+    assert needs.event_class("committee", "committee", "case.report") is None
+    assert needs.event_class("licensing", "ministry", "complaint.submission") is None
+
+
 def test_twenty_fields_are_projected_in_microseconds() -> None:
     body = {"passport": {f"f{n}": "x" for n in range(10)}} | {f"g{n}": "x" for n in range(10)}
     needs = NeedToKnow(policy([f"passport.f{n}" for n in range(10)] + [f"g{n}" for n in range(10)]))
     best = min(repeat(lambda: needs.project("check", "nic", body), number=1_000, repeat=5)) / 1_000
     assert best < 50e-6  # about 6 µs on an idle core; the margin is for a busy one
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_that_can_be_told_has_a_class(kind: str) -> None:
+    classes = published_classes(kind)
+    model = KINDS[kind].published or KINDS[kind].model
+    assert classes.keys() == {path for path, _ in leaves(model)}

@@ -15,6 +15,13 @@ from tests.settings.sets import CLASSES, FILES, OPERATIONS, operation, place, wr
 
 Catalogue = dict[str, Operation]
 
+
+def told(receiver: str, kind: str, fields: str) -> str:
+    """A list of what one receiver is told of one kind of event, before the results."""
+    grant = f"{{purpose: None, fields: [{fields}]}}"
+    return f"events:\n  {receiver}:\n    {kind}: {grant}\nresults:"
+
+
 #: check, what is broken (file: old, new), the place of the fault, its text, a changed catalogue
 CASES: list[tuple[str, dict[str, Any], tuple[str, str], str, Catalogue]] = [
     (
@@ -146,6 +153,55 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, str], str, Catalogue]] = [
         "field 'photo' is secret, 'nic' is cleared for restricted",
         {},
     ),
+    (
+        "events_name_what_there_is",
+        {"confidentiality": ("results:", told("service_centre", "licensee.status", "version"))},
+        ("confidentiality", "service_centre"),
+        "unknown party or kind of party 'service_centre' (did you mean 'service_center'?)",
+        {},
+    ),
+    (
+        "events_name_what_there_is",
+        {"confidentiality": ("results:", told("sc-02", "licensee.status", "version"))},
+        ("confidentiality", "sc-02"),
+        "unknown party or kind of party 'sc-02' (did you mean 'sc-01'?)",
+        {},
+    ),
+    (
+        "events_name_what_there_is",
+        {"confidentiality": ("results:", told("nic", "licensee.statuss", "version"))},
+        ("confidentiality", "licensee.statuss"),
+        "unknown kind of event 'licensee.statuss' (did you mean 'licensee.status'?)",
+        {},
+    ),
+    (
+        "events_name_what_there_is",
+        {"confidentiality": ("results:", told("nic", "mission.capacity", "window.opens, window.closed"))},
+        ("confidentiality", "window.closed"),
+        "unknown field 'window.closed' (did you mean 'window.closes'?)",
+        {},
+    ),
+    (
+        "events_name_what_there_is",
+        {"confidentiality": ("results:", told("nic", "mission.capacity", "window"))},
+        ("confidentiality", "window]"),
+        "unknown field 'window'",
+        {},
+    ),
+    (
+        "no_secret_for_centers",
+        {"confidentiality": ("results:", told("service_center", "case.report", "case_id, description"))},
+        ("confidentiality", "description"),
+        "field 'description' is secret, which no service center is told",
+        {},
+    ),
+    (
+        "no_secret_for_centers",
+        {"confidentiality": ("results:", told("sc-01", "licensee.activation", "sources.code"))},
+        ("confidentiality", "sources.code"),
+        "field 'sources.code' is secret, which no service center is told",
+        {},
+    ),
 ]
 
 
@@ -177,6 +233,24 @@ def test_every_check_has_a_case() -> None:
     with_files = {"party_keys", "tls_keys", "webhook_secrets"}
     names = {check.__name__ for module in (checks, operation_checks) for check in module.CHECKS}
     assert names == {case[0] for case in CASES} | with_files
+
+
+def test_what_the_gateway_adds_to_an_event_may_be_granted(tmp_path: Path) -> None:
+    """`package_known` is in no report that is sent, only in what is told of one."""
+    lists = told("ministry", "compliance.report", "report_id, findings.note, package_known")
+    main = write(tmp_path, confidentiality=("results:", lists))
+    assert lint(main, {}, OPERATIONS, CLASSES) == []
+
+
+def test_a_department_may_be_told_what_is_secret(tmp_path: Path) -> None:
+    main = write(tmp_path, confidentiality=("results:", told("nic", "case.report", "case_id, description")))
+    assert lint(main, {}, OPERATIONS, CLASSES) == []
+
+
+def test_a_file_of_parties_that_cannot_be_read_makes_no_receiver_unknown(tmp_path: Path) -> None:
+    lists = told("sc-02", "licensee.status", "version")
+    main = write(tmp_path, parties="parties: [", confidentiality=("results:", lists))
+    assert not [fault for fault in lint(main, {}, OPERATIONS, CLASSES) if "sc-02" in fault]
 
 
 def test_a_list_for_another_partners_operation_is_a_fault(tmp_path: Path) -> None:

@@ -141,6 +141,38 @@ def test_a_value_in_a_file_is_never_repeated_in_a_fault(tmp_path: Path) -> None:
     assert not any("hunter2" in line for line in found)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://broker:notaport//",
+        "amqp://broker:70000//",
+        "amqps://[::1//",
+        "amqp://us er@broker//",
+        "amqp://us:hun#ter2@broker//",
+    ],
+)
+def test_a_brokers_address_that_is_none_is_a_fault_in_its_place(tmp_path: Path, url: str) -> None:
+    main = write(tmp_path, gateway=f"log_level: info\nbroker_url: '{url}'\n")
+    (found,) = [line for line in faults_of(main) if "password" not in line]
+    assert found.startswith(f"{tmp_path}/gateway.yaml:2:13: ")
+    assert "hun" not in found
+    assert "broker_url" in found
+
+
+def test_a_brokers_address_from_the_environment_is_looked_at_too(tmp_path: Path) -> None:
+    found = faults_of(write(tmp_path), {"GATEWAY_BROKER_URL": "amqp://gw:hunter2@broker:notaport//"})
+    assert len(found) == 1
+    assert "hunter2" not in found[0]
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://", "amqp://broker", "amqps://broker:5671/umrah", "amqp://[::1]:5672//"]
+)
+def test_a_brokers_address_may_leave_out_what_has_a_default(tmp_path: Path, url: str) -> None:
+    main = write(tmp_path, gateway=f"broker_url: '{url}'\n")
+    assert faults_of(main) == []
+
+
 def test_a_faulty_entry_does_not_make_what_refers_to_it_wrong(tmp_path: Path) -> None:
     main = write(tmp_path, parties=("kind: system", "kind: sistem"), reference=("name_en: A, ", ""))
     assert [line.partition(": ")[2] for line in faults_of(main)] == [

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.settings import Settings, check_operations, demo_profile, load
 from schemas.application import field_classes as application_classes
-from schemas.kinds import field_classes
+from schemas.kinds import field_classes, published_classes
 
 OF_VISAS = {"visa.application": application_classes(), "visa.cancellation": {}}
 MAIN = Path(__file__).parents[2] / "config" / "gateway.yaml"
@@ -78,6 +78,13 @@ def test_every_granted_field_exists_and_none_is_secret(shipped: Settings) -> Non
         for operation in (name for stage in route.stages for name in stage):
             found = {str(classes[path]) for path in granted[operation].fields}
             assert found <= {"public", "restricted"}
+
+
+def test_every_party_is_told_only_fields_that_there_are_and_no_center_a_secret_one(shipped: Settings) -> None:
+    for receiver, kinds in shipped.confidentiality.events.items():
+        for kind, grant in kinds.items():
+            found = {str(published_classes(kind)[path]) for path in grant.fields}
+            assert receiver != "service_center" or found <= {"public", "restricted"}
 
 
 def test_the_itineraries_are_those_of_the_kinds_that_partners_are_asked_about(shipped: Settings) -> None:

@@ -151,6 +151,15 @@ async def test_what_can_not_be_meant_is_refused(site: Site, query: str, code: st
     assert (answer.status, answer.code) == (400, code)
 
 
+@pytest.mark.parametrize("wait", ["abc", "", "0", "31", "-1", "%D9%A1"])
+async def test_a_wait_that_can_not_be_meant_is_refused_when_something_is_there_too(
+    site: Site, wait: str
+) -> None:
+    await publish(site)
+    answer = await site.get(f"{PATH}?wait={wait}")
+    assert (answer.status, answer.code) == (400, "invalid_parameter")
+
+
 async def test_a_confirmation_without_a_cursor_is_refused(site: Site) -> None:
     assert (await site.post(f"{PATH}/confirm")).code == "invalid_cursor"
 
@@ -246,6 +255,21 @@ async def test_more_waiting_requests_than_there_is_room_for_are_put_off(
         assert (await site.get(PATH)).status == 200
         await publish(site)
         assert versions(await waiting) == [2]
+
+
+async def test_one_party_that_waits_much_does_not_keep_another_from_waiting(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = Looks(site.world, monkeypatch)
+    monkeypatch.setattr(messages, "_MOST_WAITING", 4)
+    waiting = asyncio.create_task(page(site, "?wait=30"))
+    await looks.begun.wait()
+    async with asyncio.timeout(10):
+        refused = await site.get(f"{PATH}?wait=30")
+        assert (refused.status, int(refused.headers["Retry-After"]) > 0) == (429, True)
+        assert (await page(site, "?wait=1", party="sc-02"))["notifications"] == []
+    await publish(site)
+    assert versions(await waiting) == [2]
 
 
 # --- damage ---------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -597,6 +598,74 @@ async def test_a_sender_that_falls_silent_gets_a_fault() -> None:
             answer = await reader.readuntil(b"</s:Envelope>")
         writer.close()
     assert b"BODY_TOO_SLOW" in answer
+
+
+@dataclass
+class Half:
+    """A call whose body has not come; whoever sends it has not said who they are."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    #: The first line: 100 when the body is wanted, so when its place is taken.
+    line: bytes
+
+
+async def half(site: Site, address: str, dialect: Dialect = SOAP_11, service: str = "movements") -> Half:
+    url = urlsplit(site.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port, local_addr=(address, 0))
+    head = (
+        f"POST /soap/{service} HTTP/1.1\r\nHost: x\r\nContent-Type: {dialect.media_type}\r\n"
+        "Content-Length: 131072\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+    )
+    writer.write(head.encode())
+    async with asyncio.timeout(5):
+        return Half(reader, writer, await reader.readline())
+
+
+def addresses(count: int) -> list[str]:
+    """Of this machine: all of 127.0.0.0/8 is."""
+    return [f"127.0.0.{number}" for number in range(2, 2 + count)]
+
+
+async def test_bodies_of_nobody_known_are_read_64_at_a_time_over_all_services(caller: Caller) -> None:
+    halves = [
+        await half(caller.site, address, service=service)
+        for address in addresses(4)
+        for service in ("movements", "capacity") * 8
+    ]
+    assert {sender.line for sender in halves} == {b"HTTP/1.1 100 Continue\r\n"}
+    refused = await caller.call()
+    assert (refused.status, refused.fault) == (503, "SERVICE_BUSY")
+    assert caller.site.desk.taken == {}
+    for sender in halves:
+        sender.writer.transport.abort()
+    async with asyncio.timeout(5):
+        while (await caller.call()).status != 200:
+            pass
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.version)
+async def test_one_address_is_told_to_wait_in_its_version_and_shuts_out_no_other(
+    caller: Caller, dialect: Dialect
+) -> None:
+    (address,) = addresses(1)
+    halves = [await half(caller.site, address, dialect) for _ in range(16)]
+    assert {sender.line for sender in halves} == {b"HTTP/1.1 100 Continue\r\n"}
+    refused = await half(caller.site, address, dialect)
+    async with asyncio.timeout(5):
+        head = await refused.reader.readuntil(b"\r\n\r\n")
+        envelope = open_envelope(etree.fromstring(await refused.reader.readuntil(b"Envelope>")))
+    assert refused.line.split(b" ")[1] == b"503"
+    assert b"\r\nRetry-After: 5\r\n" in b"\r\n" + head
+    assert f"Content-Type: {dialect.media_type}; charset=utf-8".encode() in head
+    assert envelope.dialect is dialect
+    assert fault_code(envelope) == "SERVICE_BUSY"
+    told = etree.tostring(envelope.content, encoding="unicode")
+    assert dialect.receiver in told
+    assert "5 seconds" in told
+    assert (await caller.call(dialect=dialect)).status == 200
+    for sender in [*halves, refused]:
+        sender.writer.transport.abort()
 
 
 # --- documents ---------------------------------------------------------------------------------------------
