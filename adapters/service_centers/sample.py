@@ -31,6 +31,8 @@ _ONE_IN: Final = 100
 #: A passport number is two letters, five digits and the ending; so many differ before the ending.
 _LETTERS_A_CENTER: Final = 5
 _SERIALS: Final = _LETTERS_A_CENTER * 26 * 100_000
+#: Of each center's licensee: its agent works there, and its plan brings pilgrims from there.
+_MISSIONS: Final = ("MSN-IDN-JKT", "MSN-PAK-ISB", "MSN-EGY-CAI", "MSN-TUR-ANK", "MSN-NGA-ABJ")
 #: From the day of the sample.
 _LAST_ARRIVAL: Final = timedelta(days=35)
 #: Shares no factor with `_SERIALS`, so that counting by it meets every serial once.
@@ -50,7 +52,7 @@ def sample_batch(
         "batch_reference": f"{center}-{seed}-{count}",
         "licensee_id": f"LIC-{1000 + number}",
         "agent_id": f"AGT-{2000 + number}",
-        "mission_id": "MSN-IDN-JKT",
+        "mission_id": _MISSIONS[number - 1],
         "package_id": f"PKG-{3000 + number}",
         "group_number": f"GRP-{4000 + number}",
         "season": hijri.season(today + _LAST_ARRIVAL),

@@ -11,7 +11,7 @@ import asyncio
 from typing import Final
 
 _LOOK_EVERY_S: Final = 0.02
-_LAG_S: Final = 0.006
+_LAG_S: Final = 0.008
 _FLOOR: Final = 8
 _STEP: Final = 4
 _CUT: Final = 0.8

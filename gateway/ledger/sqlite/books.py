@@ -93,8 +93,9 @@ class SqliteBooks:
         self._go_on(quota)
 
     def reserve(self, message_id: MessageId, quotas: Sequence[Quota]) -> Quota | None:
-        # Places of an earlier attempt may be under another ceiling, or one that is lower now.
-        give_back(self._tx, message_id)
+        held = self._tx.one("SELECT 1 FROM reservation WHERE message_id = ? LIMIT 1", (message_id,))
+        if held is not None:  # of an earlier attempt: perhaps under another ceiling, or a lower one now
+            give_back(self._tx, message_id)
         full = [quota for quota in quotas if not self._has_room(quota)]
         if full:
             for quota in quotas:  # a place that this one can't use is the next one's
