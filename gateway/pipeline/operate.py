@@ -311,7 +311,7 @@ async def propose_resolution(
         index = number_index(engine.office, visa_number)
         known = await engine.ledger.look(lambda books: books.visa(index))
         if known is not None and known.message_id != row.id:
-            raise Refused("invalid_visa_number", status=400)
+            raise Refused("visa_number_taken", status=409)
         key = engine.vault.data_key(row.id, row.data_key)
         sealed = engine.vault.seal(key, {"visa_number": visa_number}, place=_resolution_place(row))
     await engine.ledger.propose(

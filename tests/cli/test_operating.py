@@ -96,7 +96,7 @@ def test_an_absent_message_is_told_as_such(at_gateway: Command) -> None:
 
 
 def test_a_review_ends_when_another_operator_confirms(at_gateway: Command, reviewed: str) -> None:
-    proposed = at_gateway("resolve", reviewed, "--issued", "6000000001", "--reason", "seen in their list")
+    proposed = at_gateway("resolve", reviewed, "--issued", "6999999999", "--reason", "seen in their list")
     assert proposed.code == 0
     assert "--confirm" in proposed.out
     alone = at_gateway("resolve", reviewed, "--confirm")

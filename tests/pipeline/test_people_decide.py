@@ -163,3 +163,18 @@ async def test_a_message_says_in_one_line_what_it_waits_for_and_shows_its_life(w
     text = str(shown)
     for secret in (lines[0]["passport"]["number"], lines[0]["name"]["family"]):
         assert secret not in text
+
+
+async def test_nobody_ends_a_review_with_the_visa_number_of_another_application(world: World) -> None:
+    await world.submit(1)
+    await world.carry_until_rest()  # issued as 6000000001
+    world.with_destination("foreign-affairs", deduplicates=False)
+    world.foreign_affairs.scripts["IssueVisa"] = [Uncertain("timeout")]
+    world.foreign_affairs.scripts["GetVisaStatus"] = [Absent()]
+    receipt = await world.submit(world.applications(1, seed=8), key="key-2")
+    await world.carry_until_rest()
+    row = await world.only(receipt)
+    with pytest.raises(Refused, match="visa_number_taken"):
+        await operate.propose_resolution(
+            row.id, "a", decision="issued", visa_number="6000000001", reason="r", engine=world.engine
+        )
