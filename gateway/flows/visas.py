@@ -148,7 +148,7 @@ def issued(result: Mapping[str, Any], facts: BatchFacts, leaves_on: str, desk: D
     )
     known = books.visa(visa.index)
     if known is not None and known.message_id != visa.message_id:
-        log.error("visa_number_taken", action="visa_number_taken", message_id=visa.message_id)
+        log.error("number_given_twice", action="number_given_twice", message_id=visa.message_id)
         return
     books.put_visa(visa)
     movements.match_parked(visa, desk)
