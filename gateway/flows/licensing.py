@@ -78,9 +78,9 @@ def _served(facts: Mapping[str, Any] | None) -> Sequence[str]:
     return () if facts is None or facts["status"] == "unlicensed" else facts["licensees"]
 
 
-def serve(desk: Desk, center: str, *, before: object, after: object) -> None:
+def serve(desk: Desk, center: str, *, before: Sequence[str], after: Sequence[str]) -> None:
     """Keep, licensee by licensee, which centers serve it."""
-    served, wanted = set(before or ()), set(after or ())  # type: ignore[call-overload]
+    served, wanted = set(before), set(after)
     for licensee in sorted(served ^ wanted):
         centers = set((desk.fact("serving", licensee) or {"centers": ()})["centers"])
         centers = centers | {center} if licensee in wanted else centers - {center}

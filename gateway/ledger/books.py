@@ -171,9 +171,6 @@ class Books(Protocol):
         A quota without a ceiling is full.
         """
 
-    def give_back(self, message_id: MessageId) -> None:
-        """Give back what a message had taken; who waits for it goes on. Safe to call again."""
-
     def waiting_for(self, name: str) -> int:
         """How many messages wait for this quota."""
 

@@ -53,10 +53,6 @@ class Worker:
         self._draining = asyncio.Event()
         self._pace = Pace(engine.settings.gateway.carrying.in_flight)
 
-    def use(self, engine: Engine) -> None:
-        """Carry what is claimed from now on with another configuration."""
-        self._engine = engine
-
     def drain(self) -> None:
         """Claim nothing more."""
         self._draining.set()

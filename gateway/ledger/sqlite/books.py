@@ -90,7 +90,7 @@ class SqliteBooks:
             " ON CONFLICT (control, scope) DO UPDATE SET ceiling = excluded.ceiling",
             (quota.control, quota.scope, ceiling),
         )
-        self._go_on(quota)
+        go_on(self._tx, quota)
 
     def reserve(self, message_id: MessageId, quotas: Sequence[Quota]) -> Quota | None:
         held = self._tx.one("SELECT 1 FROM reservation WHERE message_id = ? LIMIT 1", (message_id,))
@@ -99,7 +99,7 @@ class SqliteBooks:
         full = [quota for quota in quotas if not self._has_room(quota)]
         if full:
             for quota in quotas:  # a place that this one can't use is the next one's
-                self._go_on(quota, most=1)
+                go_on(self._tx, quota, most=1)
             return full[0]
         for quota in sorted(quotas):
             self._tx.run(
@@ -116,15 +116,9 @@ class SqliteBooks:
         state = self.quota(quota)
         return state is not None and state.free > 0
 
-    def give_back(self, message_id: MessageId) -> None:
-        give_back(self._tx, message_id)
-
     def go_on(self, waits_for: str) -> None:
         """A place may have become free since the gate was looked at: then the next one goes on."""
         go_on(self._tx, Quota(*waits_for.partition(":")[::2]), 1)
-
-    def _go_on(self, quota: Quota, most: int | None = None) -> None:
-        go_on(self._tx, quota, most)
 
     def waiting_for(self, name: str) -> int:
         row = self._tx.one(
