@@ -11,7 +11,7 @@ PILGRIMS ?= 3000
 
 .PHONY: help
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.runtime: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 2; }
@@ -42,12 +42,14 @@ test: $(VENV)/.dev ## all tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: check
-check: $(VENV)/.dev ## format, lint, types, import rules, tests
+check: $(VENV)/.dev ## format, lint, types, import rules, dependencies, tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python run_gateway.py check-config
+	@$(BIN)/python -m supply.sbom --check
+	@$(BIN)/python -m supply.audit
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: format
@@ -62,6 +64,14 @@ survive: $(VENV)/.dev ## the kill test at length: 200 kills (writes benchmarks/s
 .PHONY: bench
 bench: $(VENV)/.dev ## the measurements of the README, on this machine (writes benchmarks/latest.json)
 	@$(BIN)/python -m benchmarks.measure
+
+.PHONY: sbom
+sbom: $(VENV)/.dev ## what a gateway is made of, from the lock (writes sbom.cdx.json, CycloneDX)
+	@$(BIN)/python -m supply.sbom
+
+.PHONY: audit-dependencies
+audit-dependencies: $(VENV)/.dev ## is any locked version in an advisory? (docs/supply-chain.md)
+	@$(BIN)/python -m supply.audit
 
 .PHONY: lock
 lock: ## resolve the dependencies anew (needs uv)

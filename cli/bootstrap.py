@@ -6,6 +6,7 @@ Nothing is opened before `Gateway.start`; everything is given back by `Gateway.s
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -23,8 +24,10 @@ from gateway.bus.bus import Bus
 from gateway.clock import SystemClock
 from gateway.errors import Misconfigured
 from gateway.http import HttpClient
+from gateway.http.tls import partner_context
+from gateway.ledger.key_files import root_key
 from gateway.ledger.sqlite.ledger import SqliteLedger
-from gateway.ledger.vault import open_vault
+from gateway.ledger.vault import Vault, open_vault
 from gateway.message import Operation, PartyId
 from gateway.observe.log import log
 from gateway.observe.metrics import Metrics
@@ -37,7 +40,9 @@ from gateway.ports import Clock, Partner
 from gateway.rest import Endpoint as RestEndpoint
 from gateway.rest import RestPartner, RestService
 from gateway.settings import Destination, Settings, check_operations
+from gateway.settings.certificates import expiries
 from gateway.soap import Endpoint, SoapPartner, SoapService, load_contract
+from gateway.soap.security.loading import destination_security, ensure_demo_soap_keys, signing_parties
 from gateway.soap.wsse import Freshness
 from gateway.web.authentication import PartyKeys
 from gateway.web.formats import Formats
@@ -50,6 +55,7 @@ from gateway.web.soap_services import (
     load_secrets,
     taking,
 )
+from gateway.web.tls import PartyCertificates
 from gateway.web.tokens import ensure_demo_keys
 from gateway.webhooks import Webhooks, ensure_webhook_secrets, load_webhook_secrets
 
@@ -109,6 +115,7 @@ class Gateway:
         except BaseException:
             await engine.ledger.close()
             raise
+        tell_expiries(engine)
         await self.webhooks.start()
         if self.bus is not None:
             await self.bus.start()
@@ -147,6 +154,7 @@ class Gateway:
         for task in (retired, told):
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
+        tell_expiries(engine)
         self.engine, self.worker = engine, Worker(engine)
         self._carrying = asyncio.create_task(self.worker.run())
 
@@ -169,6 +177,14 @@ class Gateway:
         if self._carrying is None:
             raise AssertionError("not started")
         return self._carrying
+
+
+def tell_expiries(engine: Engine) -> None:
+    """Until when certificates hold, for the metric. Reads a few small files."""
+    gauge = engine.metrics.certificate_expiry
+    gauge.clear()
+    for party, ends in expiries(engine.settings).items():
+        gauge.labels(party).set(ends.timestamp())
 
 
 async def _start(partners: Iterable[Partner]) -> None:
@@ -211,11 +227,12 @@ def build(settings: Settings, clock: Clock | None = None) -> Gateway:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     ensure_demo_keys(settings, data)
     ensure_webhook_secrets(settings, data)
+    ensure_demo_soap_keys(settings, data)
     ensure_operator_tokens(data)
     engine = Engine(
         settings=settings,
         ledger=SqliteLedger(database_file(settings), clock),
-        vault=open_vault(data / "keys"),
+        vault=open_vault(data / "keys", settings.gateway.retention, clock, root_key(os.environ)),
         clock=clock,
         hints=Hints(),
         metrics=Metrics(CollectorRegistry()),
@@ -237,7 +254,9 @@ def build(settings: Settings, clock: Clock | None = None) -> Gateway:
 def _soap_door(settings: Settings, data: Path, engine: Engine) -> SoapDoor:
     tokens = settings.gateway.tokens
     freshness = Freshness(timedelta(seconds=tokens.max_age_s), timedelta(seconds=tokens.leeway_s))
-    return SoapDoor(load_secrets(settings, data), engine.ledger.use_token, engine.clock, freshness)
+    secrets, signatures = load_secrets(settings, data), signing_parties(settings, data, engine.clock)
+    certificates = PartyCertificates.load(settings)
+    return SoapDoor(secrets, engine.ledger.use_token, engine.clock, freshness, signatures, certificates)
 
 
 def rebuild(settings: Settings, engine: Engine) -> Replacement:
@@ -246,12 +265,15 @@ def rebuild(settings: Settings, engine: Engine) -> Replacement:
     data = data_directory(settings)
     ensure_demo_keys(settings, data)
     ensure_webhook_secrets(settings, data)
+    ensure_demo_soap_keys(settings, data)
     ensure_demo_secrets(settings, data, {operation.sender for operation in INBOUND})
     partners = _partners(settings, engine.clock, engine)
+    retention, today = settings.gateway.retention, engine.clock.today
     return Replacement(
         engine=replace(
             engine,
             settings=settings,
+            vault=Vault(engine.vault.keys, lambda kind: retention.bucket(kind, today())),
             need_to_know=NeedToKnow(settings.confidentiality),
             partners=partners,
         ),
@@ -267,23 +289,27 @@ def rebuild(settings: Settings, engine: Engine) -> Replacement:
 def _partners(settings: Settings, clock: Clock, running: Engine | None = None) -> dict[str, Partner]:
     """A partner for each destination: the running engine's own where nothing of the destination changed."""
     return {
-        name: _kept(name, destination, running) or _partner(SERVICES[name], destination, clock)
+        name: _kept(name, destination, running) or _partner(SERVICES[name], destination, settings, clock)
         for name, destination in settings.destinations.items()
         if name in SERVICES
     }
 
 
 def _kept(name: str, destination: Destination, running: Engine | None) -> Partner | None:
-    """With TLS a file may have changed under the same name: then the partner is made anew."""
-    if running is None or destination.tls is not None:
+    """With TLS or WS-Security a file may have changed under the same name: the partner is made anew."""
+    if running is None or destination.tls is not None or destination.soap_security.policy != "none":
         return None
     same = running.settings.destinations.get(name) == destination
     return running.partners.get(name) if same else None
 
 
-def _partner(service: SoapService | RestService, destination: Destination, clock: Clock) -> Partner:
-    client = HttpClient(clock, idle_s=destination.idle_s)
+def _partner(
+    service: SoapService | RestService, destination: Destination, settings: Settings, clock: Clock
+) -> Partner:
+    client = _client(destination, settings, clock)
     if isinstance(service, RestService):
+        if destination.soap_security.policy != "none":
+            raise Misconfigured(["destinations.yaml:1:1: soap_security: that partner does not speak SOAP"])
         return RestPartner(service, _rest_endpoint(destination), client)
     endpoint = Endpoint(
         url=destination.url,
@@ -291,7 +317,14 @@ def _partner(service: SoapService | RestService, destination: Destination, clock
         connect_timeout_s=destination.connect_timeout_s,
         concurrency=destination.concurrency,
     )
-    return SoapPartner(load_contract(service), endpoint, client, clock)
+    security = destination_security(destination, settings, data_directory(settings), clock)
+    return SoapPartner(load_contract(service), endpoint, client, clock, security)
+
+
+def _client(destination: Destination, settings: Settings, clock: Clock) -> HttpClient:
+    tls = destination.tls
+    context = partner_context(tls, settings.directory) if destination.url.startswith("https://") else None
+    return HttpClient(clock, idle_s=destination.idle_s, tls=context, pins=tls.pins if tls else ())
 
 
 def _rest_endpoint(destination: Destination) -> RestEndpoint:

@@ -32,6 +32,9 @@ from gateway.clock import SystemClock
 from gateway.errors import GatewayError
 from gateway.observe.log import configure_logging
 from gateway.settings import Settings, demo_profile, load
+from gateway.settings.profiles import signed_profile
+from gateway.soap.security.demo_keys import demo_keys_directory
+from gateway.soap.security.loading import ensure_demo_soap_keys
 from gateway.states import SETTLED
 from gateway.web.tokens import demo_key_path, sign_token
 
@@ -101,12 +104,15 @@ class Story:
         }
 
 
-def demo(applications: int, seed: int, *, as_json: bool) -> int:
-    """Play it. 0 when every line was accounted for and no visa was issued twice, 1 otherwise."""
+def demo(applications: int, seed: int, *, as_json: bool, signed: bool = False) -> int:
+    """Play it. 0 when every line was accounted for and no visa was issued twice, 1 otherwise.
+
+    `signed`: gateway and partners sign what they send one another, and take nothing else.
+    """
     console = Console(stderr=True)
     configure_logging("error")
     story = Story(applications)
-    run(_play(story, seed, console))
+    run(_play(story, seed, console, signed=signed))
     if as_json:
         print(json.dumps(story.as_json(), indent=2))  # noqa: T201 - this is the command's output
     else:
@@ -119,10 +125,14 @@ def _is_sound(story: Story) -> bool:
     return not (found["lost"] or found["visas_issued_twice"] or found["forgotten"])
 
 
-async def _play(story: Story, seed: int, console: Console) -> None:
+async def _play(story: Story, seed: int, console: Console, *, signed: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="umrah-demo-") as name:
         folder = Path(name)
-        async with partners(folder, seed) as partners_url, _gateway(folder, partners_url) as gateway:
+        options = _soap_keys(folder) if signed else ()
+        async with (
+            partners(folder, seed, *options) as partners_url,
+            _gateway(folder, partners_url, signed=signed) as gateway,
+        ):
             console.print(f"[bold]partners[/]  {partners_url}  NIC, Passports, Foreign Affairs (simulated)")
             console.print(f"[bold]gateway[/]   {gateway.host.public_url}  embedded: SQLite, no broker")
             batch = _sample(folder, story, seed)
@@ -160,9 +170,17 @@ async def partners(folder: Path, seed: int, *options: str) -> AsyncIterator[str]
         await process.wait()
 
 
+def _soap_keys(folder: Path) -> tuple[str, str]:
+    """Make the keys of both sides, and tell the partners where theirs are."""
+    data = folder / "data"
+    ensure_demo_soap_keys(signed_profile(settings_in(folder, "http://127.0.0.1:1")), data)
+    return ("--soap-keys", str(demo_keys_directory(data)))
+
+
 @asynccontextmanager
-async def _gateway(folder: Path, partners: str) -> AsyncIterator[Gateway]:
-    gateway = build(settings_in(folder, partners))
+async def _gateway(folder: Path, partners: str, *, signed: bool) -> AsyncIterator[Gateway]:
+    settings = settings_in(folder, partners)
+    gateway = build(signed_profile(settings) if signed else settings)
     await gateway.start()
     try:
         yield gateway

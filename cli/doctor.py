@@ -9,7 +9,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from cli.outcome import CommandError, Unreachable
 from cli.target import address, environment
 from gateway.errors import Misconfigured
 from gateway.settings import Settings, lint, load
+from gateway.settings.certificates import named_certificates
 from gateway.settings.model import Listener
 
 #: The versions with the WAL-reset fault, both included (docs/decisions/0003).
@@ -31,6 +32,8 @@ _OTHERS: Final = 0o077
 #: No clock that is right shows less.
 _EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _SKEW_S: Final = 120
+#: A certificate that ends within this is told.
+_SOON: Final = timedelta(days=30)
 
 
 class Level(StrEnum):
@@ -145,6 +148,25 @@ def _configuration(place: Place) -> Iterator[Finding]:
         yield Finding(Level.OK, "configuration", "clean")
 
 
+def _certificates(place: Place) -> Iterator[Finding]:
+    """Ours and the parties', those that end soon or have ended."""
+    found = list(named_certificates(place.settings)) if place.settings else []
+    for named in found:
+        left = named.certificate.ends - datetime.now(UTC)
+        text = f"{named.file.name} of {named.party} ({named.about}) "
+        when = f"{named.certificate.ends:%Y-%m-%d %H:%M} UTC"
+        if left <= timedelta():
+            advice = "put a new one in its place, then kill -HUP"
+            yield Finding(Level.FAIL, "certificates", f"{text}ended on {when}", advice)
+        elif left < _SOON:
+            advice = "renew it: bind the new one beside the old one, then kill -HUP"
+            yield Finding(Level.WARN, "certificates", f"{text}ends on {when}, in {left.days} days", advice)
+    if found and all(named.certificate.ends - datetime.now(UTC) >= _SOON for named in found):
+        first = min(named.certificate.ends for named in found)
+        text = f"{len(found)} certificates, the first ends on {first:%Y-%m-%d}"
+        yield Finding(Level.OK, "certificates", text)
+
+
 def _data_directory(place: Place) -> Iterator[Finding]:
     path = place.data_dir
     if not path.exists():
@@ -251,6 +273,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     _sqlite,
     _libxml2,
     _configuration,
+    _certificates,
     _data_directory,
     _secrets,
     _disk,

@@ -29,6 +29,8 @@ from adapters.registries.simulator import (
 from cli.serve import run
 from gateway.clock import SteppedClock, SystemClock
 from gateway.errors import Misconfigured
+from gateway.soap.security.loading import demo_partner_security
+from gateway.soap.security.policy import UNPROTECTED, MessageSecurity
 
 _HOST = "127.0.0.1"
 _Simulator = NicSimulator | PassportsSimulator | ForeignAffairsSimulator | RegistrySimulator
@@ -41,22 +43,38 @@ def simulate(
     foreign_affairs: Mode,
     state: Path | None,
     business_date: date | None,
+    soap_keys: Path | None = None,
 ) -> int:
     """Serve until SIGTERM. Prints `{"url": …}` on stdout once it listens.
 
     `state` is a folder in which Foreign Affairs keeps what it issued, across restarts and kills; without
     it everything is forgotten at the end. With `business_date` their date stands still, until
-    `PUT /_business-date` moves it on. Raises `Misconfigured` when the port is taken.
+    `PUT /_business-date` moves it on. `soap_keys` is the folder of a demonstration's keys: a partner that
+    has one there signs, and takes signed messages only. Raises `Misconfigured` when the port is taken.
     """
     if state is not None:
         state.mkdir(parents=True, exist_ok=True)
     clock = SystemClock() if business_date is None else SteppedClock(business_date)
-    run(_simulate(port, seed, latency_ms / 1000, foreign_affairs, state, clock))
+    security = {name: _security(name, soap_keys, clock) for name in ("nic", "passports", "foreign-affairs")}
+    run(_simulate(port, seed, latency_ms / 1000, foreign_affairs, state, clock, security))
     return 0
 
 
+def _security(party: str, keys: Path | None, clock: SystemClock) -> MessageSecurity:
+    try:
+        return UNPROTECTED if keys is None else demo_partner_security(keys, party, clock)
+    except ValueError as error:
+        raise Misconfigured([f"--soap-keys: {error}"]) from error
+
+
 async def _simulate(
-    port: int, seed: int, latency_s: float, mode: Mode, state: Path | None, clock: SystemClock
+    port: int,
+    seed: int,
+    latency_s: float,
+    mode: Mode,
+    state: Path | None,
+    clock: SystemClock,
+    security: Mapping[str, MessageSecurity],
 ) -> None:
     visas = ForeignAffairsSimulator(
         clock,
@@ -64,10 +82,11 @@ async def _simulate(
         latency_s=latency_s,
         mode=mode,
         journal=None if state is None else state / "foreign-affairs.jsonl",
+        security=security["foreign-affairs"],
     )
     simulators: tuple[_Simulator, ...] = (
-        NicSimulator(clock, seed=seed, latency_s=latency_s),
-        PassportsSimulator(clock, latency_s=latency_s),
+        NicSimulator(clock, seed=seed, latency_s=latency_s, security=security["nic"]),
+        PassportsSimulator(clock, latency_s=latency_s, security=security["passports"]),
         visas,
         GosiSimulator(clock, latency_s=latency_s),
         DuesSimulator(clock, latency_s=latency_s),

@@ -132,12 +132,29 @@ class Projection:
     """
 
     fields: Mapping[str, Any]
+    #: The paths that a converter read: what it did not read, it can't have passed on.
+    taken: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def __getitem__(self, path: str) -> Any:
         try:
-            return self.fields[path]
+            value = self.fields[path]
         except KeyError:
             raise FieldNotGranted(path) from None
+        self.taken.add(path)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """Who was given which fields, what for, and by which version of the need-to-know lists."""
+
+    receiver: str
+    #: Of a partner; a kind of event; `results` of a batch; `reveal` to an operator.
+    operation: str
+    #: Only those that had a value.
+    fields: tuple[str, ...]
+    purpose: str
+    rule: str
 
 
 #: Pure: projection and context to the values of a request, in the shape of the WSDL's element.

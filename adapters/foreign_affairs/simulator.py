@@ -25,6 +25,7 @@ from adapters.foreign_affairs.visa_register import IssuedVisa, VisaRegister
 from gateway.ports import Clock
 from gateway.soap import load_contract
 from gateway.soap.hosting import Instead, Misbehaviour, routes
+from gateway.soap.security.policy import UNPROTECTED, MessageSecurity
 from gateway.soap.server import Call, SoapFault, SoapServer
 from schemas.hijri import to_hijri
 
@@ -51,7 +52,10 @@ class ForeignAffairsSimulator:
         latency_s: float = 0.0,
         journal: Path | None = None,
         mode: Mode = "deduplicates",
+        security: MessageSecurity = UNPROTECTED,
     ) -> None:
+        """`security`: what it agreed on with the gateway, seen from its own side."""
+        self._security = security
         self._clock = clock
         self._latency_s = latency_s
         self._mode = mode
@@ -78,7 +82,13 @@ class ForeignAffairsSimulator:
     def routes(self, base_url: str) -> list[web.RouteDef]:
         """Its HTTP routes. Reads the contract: for start-up."""
         contract = load_contract(VISAS)
-        served = routes(self.path, contract, SoapServer(contract, self._clock), self._answer, base_url)
+        served = routes(
+            self.path,
+            contract,
+            SoapServer(contract, self._clock, security=self._security),
+            self._answer,
+            base_url,
+        )
         return [
             *served,
             web.get("/_attestations", self._list_attestations),

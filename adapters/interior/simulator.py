@@ -24,6 +24,7 @@ from adapters.interior.services import NIC, PASSPORTS
 from gateway.ports import Clock
 from gateway.soap import load_contract
 from gateway.soap.hosting import Instead, routes
+from gateway.soap.security.policy import UNPROTECTED, MessageSecurity
 from gateway.soap.server import Call, SoapServer
 
 _PENDING_TIMES: Final = 2
@@ -37,7 +38,16 @@ class NicSimulator:
 
     path: Final = "/nic"
 
-    def __init__(self, clock: Clock, *, seed: int = 0, latency_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        seed: int = 0,
+        latency_s: float = 0.0,
+        security: MessageSecurity = UNPROTECTED,
+    ) -> None:
+        """`security`: what it agreed on with the gateway, seen from its own side."""
+        self._security = security
         self._clock = clock
         self._seed = seed
         self._latency_s = latency_s
@@ -48,7 +58,13 @@ class NicSimulator:
     def routes(self, base_url: str) -> list[web.RouteDef]:
         """Its HTTP routes. Reads the contract: for start-up."""
         contract = load_contract(NIC)
-        return routes(self.path, contract, SoapServer(contract, self._clock), self._answer, base_url)
+        return routes(
+            self.path,
+            contract,
+            SoapServer(contract, self._clock, security=self._security),
+            self._answer,
+            base_url,
+        )
 
     def evidence(self) -> dict[str, Any]:
         """Calls so far, by operation."""
@@ -90,7 +106,11 @@ class PassportsSimulator:
 
     path: Final = "/passports"
 
-    def __init__(self, clock: Clock, *, latency_s: float = 0.0) -> None:
+    def __init__(
+        self, clock: Clock, *, latency_s: float = 0.0, security: MessageSecurity = UNPROTECTED
+    ) -> None:
+        """`security`: what it agreed on with the gateway, seen from its own side."""
+        self._security = security
         self._clock = clock
         self._latency_s = latency_s
         self._calls: Counter[str] = Counter()
@@ -101,7 +121,13 @@ class PassportsSimulator:
     def routes(self, base_url: str) -> list[web.RouteDef]:
         """Its HTTP routes. Reads the contract: for start-up."""
         contract = load_contract(PASSPORTS)
-        return routes(self.path, contract, SoapServer(contract, self._clock), self._answer, base_url)
+        return routes(
+            self.path,
+            contract,
+            SoapServer(contract, self._clock, security=self._security),
+            self._answer,
+            base_url,
+        )
 
     def evidence(self) -> dict[str, Any]:
         """Calls so far, by operation, and how many overstays were reported."""

@@ -29,12 +29,15 @@ def demo(
         int, typer.Option("--applications", "-n", min=1, max=1_000_000, help="How many applications.")
     ] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same people.")] = 1,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="Gateway and partners sign their messages (WS-Security).")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Run everything once: simulated partners, the gateway, a batch, its visas. Leaves nothing behind."""
     from cli.demo import demo as run
 
-    raise typer.Exit(run(applications, seed, as_json=as_json))
+    raise typer.Exit(run(applications, seed, as_json=as_json, signed=signed))
 
 
 @app.command(
@@ -115,6 +118,9 @@ def simulate(
             metavar="DATE", formats=["%Y-%m-%d"], help="Their date; it stands still until it is set on."
         ),
     ] = None,
+    soap_keys: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Who has a demo key here signs: DATA/keys/soap.")
+    ] = None,
 ) -> None:
     """Run the partner systems' stand-ins: Interior, Passports, Foreign Affairs.
 
@@ -123,4 +129,4 @@ def simulate(
     from cli.simulate import simulate as run
 
     day = None if business_date is None else business_date.date()
-    raise typer.Exit(run(port, seed, latency_ms, foreign_affairs.value, state, day))
+    raise typer.Exit(run(port, seed, latency_ms, foreign_affairs.value, state, day, soap_keys))

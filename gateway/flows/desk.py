@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.flows.subjects import visas_named
 from gateway.ledger.books import Books, Event, Record
 from gateway.ledger.records import NewMessage
 from gateway.ledger.vault import Place, Vault
@@ -89,7 +90,7 @@ class Desk:
         if shown is None or grade is None:
             return False
         id = new_id()
-        key = office.vault.new_data_key(id)
+        key = office.vault.new_data_key(id, kind)
         self.books.tell(
             Event(
                 id=id,
@@ -99,6 +100,7 @@ class Desk:
                 classification=grade.value,
                 data_key=key.wrapped,
                 sealed=office.vault.seal(key, shown, place=event_place(receiver, id)),
+                disclosed=office.need_to_know.event_disclosure(receiver, sort, kind, shown),
                 message_id=self.subject.id or None,
                 correlation_id=self.subject.id or None,
             )
@@ -113,7 +115,7 @@ class Desk:
         Not `carried`: it is only kept, and what is published of it names it.
         """
         id = MessageId(new_id())
-        data_key = self.office.vault.new_data_key(id)
+        data_key = self.office.vault.new_data_key(id, kind)
         sealed = self.office.vault.seal(data_key, body, place=Place(GATEWAY, id, "payload", 1))
         return self.books.add(
             NewMessage(
@@ -131,6 +133,7 @@ class Desk:
                 versions=self.office.versions,
                 idempotency_key=f"{kind}/{key}",
                 next_at=self.books.now if carried else None,
+                visas_named=visas_named(body, self.office.vault),
             )
         )
 

@@ -15,8 +15,9 @@ from typing import Any, Final
 from gateway.clock import RIYADH, micros
 from gateway.flows import overstays
 from gateway.flows.authority import refused
-from gateway.flows.desk import Desk, Office, Subject
+from gateway.flows.desk import Desk, Subject
 from gateway.flows.flow import Flow
+from gateway.flows.subjects import visa_index
 from gateway.ledger.books import Movement, Presence, Visa
 from gateway.ledger.vault import Unsealable, payload_place
 from gateway.message import Body, MessageId
@@ -30,11 +31,6 @@ CANCELLED: Final = "visa_cancelled"
 
 #: Their clocks may be wrong, but not by a season.
 _AHEAD: Final = timedelta(days=90)
-
-
-def number_index(office: Office, visa_number: str) -> bytes:
-    """The blind index of a visa number: one key for all seasons, since a movement does not name its own."""
-    return office.vault.blind_index(0, "visa", visa_number)
 
 
 def arrival(body: Body, desk: Desk) -> str | None:
@@ -52,7 +48,7 @@ def _take(direction: str, body: Body, desk: Desk) -> str | None:
     on = happened.astimezone(RIYADH).date()
     if on > desk.books.today + _AHEAD:  # were it believed, no later movement would ever count
         raise refused("date_in_future", "/at", status=422)
-    index = number_index(desk.office, body["visa_number"])
+    index = visa_index(body["visa_number"], desk.office.vault)
     visa = desk.books.visa(index)
     desk.books.note_movement(
         Movement(

@@ -7,7 +7,7 @@ from typing import Any, Final
 from gateway.flows.authority import acts_for, all_centers, licensed, own_group, own_name
 from gateway.flows.desk import Desk
 from gateway.flows.flow import Flow, newer
-from gateway.flows.movements import number_index
+from gateway.flows.subjects import visa_index
 from gateway.message import Body
 
 
@@ -50,7 +50,7 @@ def _package_known(package: str, licensee: str, desk: Desk) -> bool:
 
 
 def _is_pilgrim_of(licensee: str, visa_number: str, desk: Desk) -> bool:
-    visa = desk.books.visa(number_index(desk.office, visa_number))
+    visa = desk.books.visa(visa_index(visa_number, desk.office.vault))
     return visa is not None and visa.facts.licensee == licensee
 
 

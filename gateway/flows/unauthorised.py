@@ -70,7 +70,7 @@ def _body(id: MessageId, attempt: Attempt, books: Books) -> Body:
 
 
 def _message(id: MessageId, body: Body, attempt: Attempt, office: Office, books: Books) -> NewMessage:
-    key = office.vault.new_data_key(id)
+    key = office.vault.new_data_key(id, KIND)
     facts = BatchFacts(
         batch_reference="",
         licensee=attempt.licensee,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from gateway.flows import movements
 from gateway.flows.desk import Desk
-from gateway.flows.movements import number_index
+from gateway.flows.subjects import visa_index
 from gateway.ledger.books import Books, Presence, Quota, Visa
 from gateway.ledger.records import GateClosed
 from gateway.message import BatchFacts, MessageId
@@ -139,7 +139,7 @@ def issued(result: Mapping[str, Any], facts: BatchFacts, leaves_on: str, desk: D
     grace = ((fact(books, *CONTROLS) or {}).get("overstay") or {}).get("grace_days", 0)
     due_on = date.fromisoformat(result.get("stay_until") or leaves_on) + timedelta(days=grace)
     visa = Visa(
-        index=number_index(desk.office, result["visa_number"]),
+        index=visa_index(result["visa_number"], desk.office.vault),
         message_id=desk.subject.id,
         party=desk.subject.party,
         facts=facts,

@@ -9,9 +9,10 @@ import asyncio
 import re
 import ssl
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from tenacity import (
 from gateway.errors import Unavailable
 from gateway.http.connection import Connection, HttpReply
 from gateway.http.errors import CAUGHT, meaning
+from gateway.http.tls import partner_context
 from gateway.ports import Clock
 
 _CONNECT_ATTEMPTS: Final = 3
@@ -52,10 +54,19 @@ class HttpClient:
     bulkhead.
     """
 
-    def __init__(self, clock: Clock, *, idle_s: float, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        idle_s: float,
+        tls: ssl.SSLContext | None = None,
+        pins: Collection[str] = (),
+    ) -> None:
+        """With `pins` (SHA-256 in lower-case hex) a partner shows one of these, or is sent nothing."""
         self._clock = clock
         self._idle_s = idle_s
         self._tls = tls
+        self._pins = frozenset(pins)
         self._started = False
         #: Unused connections, the one used last at the end, where the next request takes it.
         self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
@@ -91,7 +102,7 @@ class HttpClient:
 
         A connection that could not be made, or was found closed, is replaced shortly as long as the
         deadline allows.
-        Raises `Unavailable` when provably nothing was sent, and `Uncertain` otherwise.
+        Raises `Unavailable` when provably nothing was sent, or what was sent not read; else `Uncertain`.
         """
         if not self._started:
             raise RuntimeError("HttpClient is not started")
@@ -168,11 +179,14 @@ class HttpClient:
         if not connection.is_usable():
             connection.abort()
             raise ConnectionAbortedError
+        if self._pins and connection.certificate_sha256() not in self._pins:
+            connection.abort()
+            raise Unavailable("certificate_not_pinned")
         return connection
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = partner_context(None, Path())
         return self._tls
 
 

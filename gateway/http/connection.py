@@ -7,6 +7,7 @@ is a whole reply, after which another request may follow.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import select
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,6 +68,12 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         self._keep_alive = False
         self._transport.abort()
+
+    def certificate_sha256(self) -> str:
+        """Of the certificate that the partner showed, in lower-case hex; "" without TLS."""
+        shown = self._transport.get_extra_info("ssl_object")
+        der = shown.getpeercert(binary_form=True) if shown is not None else None
+        return hashlib.sha256(der).hexdigest() if der else ""
 
     async def exchange(self, request: bytes, deadline: float, max_bytes: int) -> HttpReply:
         """Write the request in one piece, and wait for the whole reply until `deadline` (loop time).

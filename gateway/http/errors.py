@@ -2,6 +2,10 @@
 
 Before the first byte is written nothing can have been acted on, so every error is `Unavailable`; from then on
 every error is `Uncertain`. The caller says which side it is on; the table only gives the error its name.
+
+One exception: a partner that refuses our certificate. With TLS 1.3 its verdict comes after our side of the
+handshake, so the request may be on its way already. But it is the partner's handshake that fails then, and
+nothing that came after it is read (RFC 8446, 4.4.2.4 and 6.2): `Unavailable`.
 """
 
 from __future__ import annotations
@@ -42,12 +46,48 @@ MEANINGS: Final[Mapping[type[BaseException], Codes]] = MappingProxyType(
     }
 )
 
+#: By OpenSSL's verdict (X509_V_ERR_…) on a partner's certificate; of all others: `certificate_refused`.
+VERDICTS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        9: "certificate_expired",  # not valid yet
+        10: "certificate_expired",
+        18: "certificate_untrusted",  # signed by itself
+        19: "certificate_untrusted",
+        20: "certificate_untrusted",
+        21: "certificate_untrusted",
+        62: "certificate_wrong_name",
+        64: "certificate_wrong_name",  # an IP address
+    }
+)
+
+#: Alerts (RFC 8446, 6.2) by which a partner says in its handshake that our certificate will not do.
+OUR_CERTIFICATE_REFUSED: Final = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    }
+)
+
 #: What `HttpClient` catches of the libraries.
 CAUGHT: Final = tuple(MEANINGS)
 
 
 def meaning(error: BaseException, *, sent: bool) -> Unavailable | Uncertain:
     """The error in our terms. `sent`: a byte of the request may have left."""
+    if refuses_our_certificate(error):
+        return Unavailable("own_certificate_refused")
+    if isinstance(error, ssl.SSLCertVerificationError) and not sent:
+        return Unavailable(VERDICTS.get(getattr(error, "verify_code", 0), "certificate_refused"))
     unknown = Codes("not_sent", "http_failed")
     codes = next((MEANINGS[cls] for cls in type(error).__mro__ if cls in MEANINGS), unknown)
     return Uncertain(codes.after_sending) if sent else Unavailable(codes.before_sending)
+
+
+def refuses_our_certificate(error: BaseException | None) -> bool:
+    """Whether the partner ended the handshake because of the certificate that we showed, or did not show."""
+    return isinstance(error, ssl.SSLError) and getattr(error, "reason", None) in OUR_CERTIFICATE_REFUSED

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from gateway.ledger.records import NewMessage
-from gateway.message import BatchFacts, MessageId, Micros, PartyId
+from gateway.message import BatchFacts, Disclosure, MessageId, Micros, PartyId
 
 # --- reference records ------------------------------------------------------------------------------------
 
@@ -128,6 +128,7 @@ class Event:
     classification: str
     data_key: bytes
     sealed: bytes
+    disclosed: Disclosure
     message_id: str | None = None
     correlation_id: str | None = None
 

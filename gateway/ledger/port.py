@@ -12,6 +12,7 @@ from datetime import date
 from typing import Protocol, TypeVar
 
 from gateway.ledger.books import Books, QuotaState, Record
+from gateway.ledger.journal import Entry, Head
 from gateway.ledger.records import (
     Acceptance,
     AlreadyAccepted,
@@ -22,15 +23,19 @@ from gateway.ledger.records import (
     BatchRow,
     BeingReceived,
     CancelAsked,
+    Checkpoint,
     Claimed,
+    Disclosed,
     FlowRow,
     GateClosed,
     Gauge,
     Intent,
+    JournalRow,
     MessageFilter,
     MessageRow,
     Move,
     NewMessage,
+    Note,
     Opened,
     Position,
     Progress,
@@ -43,7 +48,7 @@ from gateway.ledger.records import (
     Taken,
     Tally,
 )
-from gateway.message import BatchId, MessageId, Micros, PartyId
+from gateway.message import BatchId, Disclosure, MessageId, Micros, PartyId
 from gateway.states import PublicState
 
 __all__ = [
@@ -56,16 +61,20 @@ __all__ = [
     "BatchRow",
     "BeingReceived",
     "CancelAsked",
+    "Checkpoint",
     "Claimed",
+    "Disclosed",
     "FlowRow",
     "GateClosed",
     "Gauge",
     "Intent",
+    "JournalRow",
     "Ledger",
     "MessageFilter",
     "MessageRow",
     "Move",
     "NewMessage",
+    "Note",
     "Opened",
     "Position",
     "Progress",
@@ -159,7 +168,9 @@ class Ledger(Protocol):
         """
 
     # what parties and operators ask for
-    async def cancel(self, message_id: MessageId, *, actor: str, now: Micros) -> MessageRow:
+    async def cancel(
+        self, message_id: MessageId, *, actor: str, now: Micros, why: Note | None = None
+    ) -> MessageRow:
         """Cancel now (before an intent), or mark the wish. Returns the row as it stands after.
 
         Raises `Conflict` (`already_settled`, `not_cancellable`) when there is nothing to cancel.
@@ -171,7 +182,7 @@ class Ledger(Protocol):
     async def confirm_batch(self, batch_id: BatchId, *, now: Micros) -> None:
         """The center has fetched the results. Safe to call again."""
 
-    async def hurry(self, message_id: MessageId, *, actor: str, reason: str, now: Micros) -> MessageRow:
+    async def hurry(self, message_id: MessageId, *, actor: str, reason: Note, now: Micros) -> MessageRow:
         """`retry`: make a waiting message due now. An uncertain or reviewed one is only inquired about.
 
         Raises `Conflict` (`already_settled`).
@@ -225,12 +236,39 @@ class Ledger(Protocol):
         """
 
     async def rewind(
-        self, receiver: PartyId, channel: str, seq: int, *, actor: str, reason: str, now: Micros
+        self, receiver: PartyId, channel: str, seq: int, *, actor: str, reason: Note, now: Micros
     ) -> Position:
         """Tell a receiver again what follows `seq`, at once: an operator's wish, kept in the audit log.
 
         Raises `Conflict` (`not_delivered_yet`) when the receiver has not come so far.
         """
+
+    # the journal
+    async def note(self, entry: Entry, *, disclosed: Sequence[Disclosure] = ()) -> None:
+        """Something that happened outside any move: a look, a disclosure, a refusal, an operator's action."""
+
+    async def configured(self, texts: Mapping[str, tuple[str, str]], entry: Entry) -> None:
+        """The configuration that is in force now: digest and text of each file by its name."""
+
+    async def put_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        """False when another process made the one of that number first."""
+
+    async def journal(self, *, after: int, limit: int) -> Sequence[JournalRow]:
+        """Entries in the order of their `seq`, from the one after `after`."""
+
+    async def heads(self) -> Mapping[str, Head]:
+        """How far each chain has come."""
+
+    async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
+        """Those whose number follows `after`."""
+
+    async def last_checkpoint(self) -> Checkpoint | None: ...
+
+    async def policy_texts(self) -> Mapping[str, tuple[str, str]]:
+        """Name and text of every configuration file that was ever in force, by its digest."""
+
+    async def disclosures(self, passports: Sequence[bytes]) -> Sequence[Disclosed]:
+        """What was given to whom of the persons behind these passport indices, in that order."""
 
     # reading
     async def record(self, kind: str, id: str, *, at: int | None = None) -> Record | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
+from gateway.ledger.journal import Entry
+from gateway.message import BatchFacts, BatchId, Disclosure, MessageId, Micros, PartyId
 from gateway.states import Outcome, PublicState, State
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class NewMessage:
     next_at: Micros | None = None
     deadline_at: Micros | None = None
     person_key: bytes | None = None
+    #: By which the messages about one passport are found, in any season and whatever became of them.
+    passport_key: bytes | None = None
+    #: The blind indices of the visas that it names.
+    visas_named: tuple[bytes, ...] = ()
     sealed_progress: bytes | None = None
     #: Of the canonical body, where a repetition of the key is told from a reuse by it.
     payload_sha: bytes | None = None
@@ -132,6 +137,15 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A person's free text, sealed, and what the audit log keeps of it."""
+
+    sealed: bytes
+    #: SHA-256 over salt and text, in hexadecimal digits.
+    commitment: str
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRecord:
     """One attempt. Recorded whole when finished; an open one is recorded by its intent."""
 
@@ -147,6 +161,8 @@ class AttemptRecord:
     code: str | None = None
     #: The result of an answer that came too late to be used, as evidence.
     sealed_result: bytes | None = None
+    #: What the partner was given, unless that was recorded before or it provably was not.
+    disclosed: Disclosure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +325,42 @@ class AuditRow:
     code: str | None
     #: How far the records had come (`books.Record.seq`): the versions that this was decided under.
     records: int = 0
+    detail: Mapping[str, Any] | None = None
+    #: An operator's reason, sealed.
+    note: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """An entry of the journal in its place. `seq` orders what this ledger wrote."""
+
+    seq: int
+    chain: str
+    number: int
+    hash: bytes
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The heads of all chains at one moment, as JSON, and the signature over that text."""
+
+    number: int
+    at: Micros
+    document: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """One disclosure, with the entry of the journal that tells of it.
+
+    None: a worker died in the middle, and what it had sent is not known; the call is made again.
+    """
+
+    seq: int
+    entry: Entry
+    disclosure: Disclosure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +404,7 @@ class Resolution:
     revision: int
     decision: str
     sealed_visa: bytes | None
-    reason: str
+    reason: Note
     proposed_by: str
     proposed_at: Micros
 

@@ -1,32 +1,39 @@
 """Sealing at rest: nothing that a message says of a person is readable in the database file.
 
-Each message has a data key of its own (AES-256-GCM), wrapped by the key-encryption key; a sealed value is
-bound to its party, message, column, key and revision, so that a swapped or rolled-back one does not open.
-Look-ups go by keyed HMACs (blind indices) whose key is fixed for a season.
+Each message has a data key of its own (AES-256-GCM), wrapped by the key of its retention bucket
+(`gateway.ledger.keys`). A sealed value is bound to its party, message, column, data key and revision, and a
+wrapped key to its message and the key that wraps it: what was swapped or rolled back does not open. Look-ups
+go by keyed digests (blind indices) whose key is fixed for a season.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.errors import GatewayError, Misconfigured
-from gateway.ledger.records import Claimed, MessageRow
+from gateway.errors import GatewayError
+from gateway.ledger.key_files import KeyFiles
+from gateway.ledger.keys import KEY_BYTES, KeyGone, KeyProvider, WrongKey
+from gateway.ledger.records import Claimed, MessageRow, Note
+from gateway.message import new_id
+from gateway.ports import Clock
+from gateway.settings.retention import Retention
 
-_NONCE = 12
-_KEY = 32
+_NONCE: Final = 12
+_SALT: Final = 16
 #: Made once: `json.dumps` with options makes a new encoder each time.
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+#: What operators' reasons are kept as; a retention rule names it like a kind of message.
+NOTE_KIND: Final = "operator.note"
+_NOTES: Final = "gateway"
 
 
 class Unsealable(GatewayError):
@@ -36,65 +43,132 @@ class Unsealable(GatewayError):
         super().__init__("unsealable", f"{message_id} {column}")
 
 
+class Shredded(Unsealable):
+    """The value's key was destroyed when its retention ended: nobody can read it any more."""
+
+    def __init__(self, message_id: str, column: str) -> None:
+        super().__init__(message_id, column)
+        self.code = "shredded"
+
+
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """One message's key: `wrapped` is stored, `cipher` stays in memory."""
+    """One message's key: `wrapped` is stored, `cipher` stays in memory. `id` binds what is sealed with it."""
 
     wrapped: bytes
     cipher: AESGCM
+    id: str
+
+
+def open_vault(directory: Path, retention: Retention, clock: Clock, root: bytes | None = None) -> Vault:
+    """The vault whose keys are files in `directory`, encrypted under `root` where one is given.
+
+    Raises `Misconfigured` when a key file has the wrong size or others may read it.
+    """
+    return Vault(KeyFiles(directory, root), lambda kind: retention.bucket(kind, clock.today()))
 
 
 class Vault:
-    """Seals and opens. Safe from any thread: it holds keys and no state."""
+    """Seals and opens. Safe from any thread: the keys are its provider's."""
 
-    def __init__(self, kek: bytes, index_key: bytes) -> None:
-        self.key_id = hashlib.sha256(b"kek:" + kek).hexdigest()[:16]
-        self._kek = AESGCM(kek)
-        self._index_key = index_key
-        self._season_key = lru_cache(maxsize=8)(self._derive_season_key)
+    def __init__(self, keys: KeyProvider, bucket_of: Callable[[str], str]) -> None:
+        """`bucket_of` gives the retention bucket of a kind of message that is recorded now."""
+        self.keys = keys
+        self._bucket_of = bucket_of
 
-    def new_data_key(self, message_id: str) -> DataKey:
-        """A fresh key for one message."""
-        key = os.urandom(_KEY)
-        nonce = os.urandom(_NONCE)
-        wrapped = nonce + self._kek.encrypt(nonce, key, self._wrapping(message_id))
-        return DataKey(wrapped, AESGCM(key))
+    def new_data_key(self, message_id: str, kind: str) -> DataKey:
+        """A fresh key for one message of this kind. Raises `KeyGone` for a bucket that was destroyed."""
+        key = os.urandom(KEY_BYTES)
+        key_id, wrapped = self.keys.wrap(self._bucket_of(kind), key, _context(message_id))
+        return _data_key(_named(key_id, wrapped), key)
 
     def data_key(self, message_id: str, wrapped: bytes) -> DataKey:
-        """The message's key again. Raises `Unsealable`."""
+        """The message's key again. Raises `Unsealable`, or `Shredded` once its bucket was destroyed."""
+        return _data_key(wrapped, self._unwrapped(message_id, wrapped))
+
+    def rewrapped(self, message_id: str, wrapped: bytes) -> bytes:
+        """The same data key under the newest key of its bucket. Raises `Unsealable`, `Shredded`."""
+        bucket = wrapping_key(wrapped).rpartition(".")[0]
+        key_id, anew = self.keys.wrap(bucket, self._unwrapped(message_id, wrapped), _context(message_id))
+        return _named(key_id, anew)
+
+    def _unwrapped(self, message_id: str, wrapped: bytes) -> bytes:
         try:
-            key = self._kek.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], self._wrapping(message_id))
-        except InvalidTag as error:
+            return self.keys.unwrap(wrapping_key(wrapped), _unnamed(wrapped), _context(message_id))
+        except KeyGone as gone:
+            if gone.destroyed:
+                raise Shredded(message_id, "data_key") from gone
+            raise Unsealable(message_id, "data_key") from gone
+        except (WrongKey, UnicodeDecodeError) as error:
             raise Unsealable(message_id, "data_key") from error
-        return DataKey(wrapped, AESGCM(key))
 
     def seal(self, key: DataKey, value: Mapping[str, Any], *, place: Place) -> bytes:
         """`value` as JSON, encrypted for `place` alone."""
         nonce = os.urandom(_NONCE)
-        return nonce + key.cipher.encrypt(nonce, _to_json(value).encode(), self._binding(place))
+        return nonce + key.cipher.encrypt(nonce, _to_json(value).encode(), _binding(place, key))
 
     def open(self, key: DataKey, sealed: bytes, *, place: Place) -> dict[str, Any]:
         """What was sealed there. Raises `Unsealable`."""
         try:
-            text = key.cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._binding(place))
-        except InvalidTag as error:
+            text = key.cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _binding(place, key))
+        except (InvalidTag, ValueError) as error:
             raise Unsealable(place.message_id, place.column) from error
         value: dict[str, Any] = json.loads(text.decode())
         return value
 
+    def note(self, text: str) -> Note:
+        """What an operator gives as a reason, sealed, with the commitment that the audit log keeps of it."""
+        id, salt = new_id(), os.urandom(_SALT).hex()
+        key = self.new_data_key(id, NOTE_KIND)
+        sealed = self.seal(key, {"salt": salt, "text": text}, place=_note_place(id))
+        packed = b"".join((id.encode(), len(key.wrapped).to_bytes(2, "big"), key.wrapped, sealed))
+        return Note(packed, commitment(salt, text))
+
+    def read_note(self, sealed: bytes) -> str:
+        """The reason again. Raises `Unsealable`, `Shredded`."""
+        id = sealed[:36].decode("ascii", "replace")
+        start = 38 + int.from_bytes(sealed[36:38], "big")
+        key = self.data_key(id, sealed[38:start])
+        return str(self.open(key, sealed[start:], place=_note_place(id))["text"])
+
     def blind_index(self, season: int, *values: str) -> bytes:
         """A keyed digest (16 bytes) of normalised values: equal values of a season give equal digests."""
-        text = "\x1f".join(values).encode()
-        return hmac.digest(self._season_key(season), text, "sha256")[:16]
+        return self.keys.digest(season, "\x1f".join(values).encode())[:16]
 
-    def _derive_season_key(self, season: int) -> bytes:
-        return hmac.digest(self._index_key, f"season:{season}".encode(), "sha256")
 
-    def _wrapping(self, message_id: str) -> bytes:
-        return f"{message_id}|data_key|{self.key_id}".encode()
+def commitment(salt: str, text: str) -> str:
+    """What stands in the audit log for a text: it can be shown to be this one, and tells nothing of it."""
+    return hashlib.sha256(f"{salt}|{text}".encode()).hexdigest()
 
-    def _binding(self, place: Place) -> bytes:
-        return f"{place.party}|{place.message_id}|{place.column}|{self.key_id}|{place.revision}".encode()
+
+def wrapping_key(wrapped: bytes) -> str:
+    """The id of the key that a stored data key is wrapped under (`visa-2026-11.1`)."""
+    return wrapped[1 : 1 + wrapped[0]].decode("ascii") if wrapped else ""
+
+
+def _named(key_id: str, wrapped: bytes) -> bytes:
+    """As it is stored: the length of the key's id, the id, what that key made of the data key."""
+    return bytes((len(key_id),)) + key_id.encode("ascii") + wrapped
+
+
+def _unnamed(wrapped: bytes) -> bytes:
+    return wrapped[1 + wrapped[0] :] if wrapped else b""
+
+
+def _data_key(wrapped: bytes, key: bytes) -> DataKey:
+    return DataKey(wrapped, AESGCM(key), hashlib.sha256(b"data key:" + key).hexdigest()[:16])
+
+
+def _context(message_id: str) -> str:
+    return f"{message_id}|data_key"
+
+
+def _binding(place: Place, key: DataKey) -> bytes:
+    return f"{place.party}|{place.message_id}|{place.column}|{key.id}|{place.revision}".encode()
+
+
+def _note_place(id: str) -> Place:
+    return Place(_NOTES, id, "note", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,42 +196,3 @@ def open_progress(vault: Vault, key: DataKey, message: Claimed | MessageRow) -> 
     if message.sealed_progress is None:
         return {}
     return vault.open(key, message.sealed_progress, place=progress_place(message, message.progress_revision))
-
-
-def open_vault(directory: Path) -> Vault:
-    """The vault whose keys are files in `directory`, made with mode 0600 at first use.
-
-    Raises `Misconfigured` when a key file has the wrong size or others may read it.
-    """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Vault(_key_file(directory / "kek-1.key"), _key_file(directory / "index.key"))
-
-
-def _key_file(path: Path) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _checked_key(path)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(os.urandom(_KEY))
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_directory(path.parent)
-    return _checked_key(path)
-
-
-def _checked_key(path: Path) -> bytes:
-    if path.stat().st_mode & 0o077:
-        raise Misconfigured([f"{path}:1:1: key file may be read by others; chmod 600 it"])
-    key = path.read_bytes()
-    if len(key) != _KEY:
-        raise Misconfigured([f"{path}:1:1: a key file holds {_KEY} bytes, this one {len(key)}"])
-    return key
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

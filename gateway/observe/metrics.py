@@ -76,6 +76,12 @@ class Metrics:
             ("destination",),
             registry=registry,
         )
+        self.certificate_expiry = Gauge(
+            "gateway_certificate_expiry_timestamp_seconds",
+            "When a party's latest certificate ends, or the first of ours",
+            ("party",),
+            registry=registry,
+        )
         self.config_reloaded = Gauge(
             "gateway_config_last_reload_successful",
             "1 unless the latest configuration was refused",

@@ -9,6 +9,7 @@ again under the same key, and the abandoned remains are discarded); after it, th
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from gateway.errors import Conflict, Refused
 from gateway.ledger.port import AlreadyAccepted, BatchOpening, BeingReceived, Opened
@@ -33,6 +34,8 @@ from gateway.pipeline.validate import (
 )
 from gateway.ports import ReadHeader, ReadItem, ReadLine
 
+#: What a batch itself is kept as.
+BATCH: Final = "visa.batch"
 _NO_FACTS = BatchFacts(batch_reference="", licensee="", agent="", mission="", season=0)
 
 
@@ -45,7 +48,7 @@ async def admit(submission: Submission, engine: Engine) -> Receipt:
     if submission.dry_run:
         return await _receive(submission, None, "", None, engine)
     batch_id, token = BatchId(new_id()), new_id()
-    key = engine.vault.new_data_key(batch_id)
+    key = engine.vault.new_data_key(batch_id, BATCH)
     match await _open(submission, batch_id, token, key, engine):
         case BeingReceived(retry_after_s):
             raise Conflict("batch_in_progress", retry_after_s=retry_after_s)

@@ -36,7 +36,7 @@ def _new(
 ) -> NewMessage:
     now = engine.now()
     id = MessageId(new_id())
-    key = engine.vault.new_data_key(id)
+    key = engine.vault.new_data_key(id, KIND)
     reference = request_reference(application, engine.operations[ISSUANCE])
     earlier = {ISSUANCE: {**(issuance.result or {}), "request_reference": reference}}
     return NewMessage(

@@ -67,6 +67,7 @@ def _intent_move(journey: Journey, step: PreparedStep, engine: Engine) -> Move:
         send_by=send_by,
         outcome="open",
         policy=engine.need_to_know.version,
+        disclosed=step.disclosure,
     )
     return Move(
         message=journey.message,

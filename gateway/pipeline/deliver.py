@@ -15,6 +15,7 @@ from gateway.message import (
     Contested,
     Declined,
     Deferred,
+    Disclosure,
     Micros,
     NotDone,
     Operation,
@@ -41,6 +42,10 @@ RESULTS: dict[type, str] = {
     Absent: "absent",
     StillProcessing: "processing",
 }
+
+
+#: A call that was not done is one that was never sent, but for those that the partner answered so.
+_ANSWERED = ("fault_", "technical_")
 
 
 async def deliver(committed: Committed, steps: tuple[PreparedStep, ...], engine: Engine) -> Journey:
@@ -82,8 +87,16 @@ async def attempt(
         outcome=_recorded(operation, end),
         code=_shown_code(operation, end),
         policy=engine.need_to_know.version,
+        disclosed=_disclosed(step, end, kind),
     )
     return record, end
+
+
+def _disclosed(step: PreparedStep, end: AttemptEnd, kind: str) -> Disclosure | None:
+    """What the partner was given by this attempt, unless its intent says so already or nothing was sent."""
+    recorded_before = kind == "call" and not step.operation.repeatable
+    unsent = isinstance(end, NotDone) and not end.code.startswith(_ANSWERED)
+    return None if recorded_before or unsent else step.disclosure
 
 
 def _latest_send(

@@ -12,9 +12,9 @@ from typing import Any
 from gateway.clock import moment
 from gateway.errors import Conflict, Refused
 from gateway.flows import Desk, Subject, visas
-from gateway.flows.movements import number_index
+from gateway.flows.subjects import visa_index
 from gateway.ledger.books import Books
-from gateway.ledger.port import AttemptRecord, AuditRow, MessageFilter, MessageRow, Resolution, Resolved
+from gateway.ledger.port import AttemptRecord, AuditRow, MessageFilter, MessageRow, Note, Resolution, Resolved
 from gateway.ledger.vault import Place, Unsealable, payload_place
 from gateway.message import BatchId, MessageId, PartyId
 from gateway.observe.log import log
@@ -42,8 +42,8 @@ async def cancel_application(party: PartyId, message_id: MessageId, engine: Engi
     return {**report.result(row, engine), "cancel_requested": row.cancel_requested_at is not None}
 
 
-async def _cancel(message_id: MessageId, actor: str, engine: Engine) -> MessageRow:
-    row = await engine.ledger.cancel(message_id, actor=actor, now=engine.now())
+async def _cancel(message_id: MessageId, actor: str, engine: Engine, why: Note | None = None) -> MessageRow:
+    row = await engine.ledger.cancel(message_id, actor=actor, now=engine.now(), why=why)
     if row.outcome is Outcome.ISSUED and row.state is State.COMPLETED:
         key = engine.vault.data_key(row.id, row.data_key)
         await engine.ledger.add_message(cancellation_of_row(row, key, engine), actor=actor)
@@ -127,7 +127,7 @@ async def show(message_id: MessageId, engine: Engine) -> dict[str, Any]:
     row = await _message(message_id, engine)
     audit = await engine.ledger.audit(message_id)
     under = await _decided_under(row, audit, engine)
-    moves = [_move(entry) for entry in audit]
+    moves = [_move(entry, engine) for entry in audit]
     attempts = [_attempt(record) for record in await engine.ledger.attempts(message_id)]
     first = {"at": _time(row.received_at), "what": "received", "actor": row.party}
     proposed = await engine.ledger.resolution(message_id)
@@ -149,7 +149,15 @@ async def show(message_id: MessageId, engine: Engine) -> dict[str, Any]:
     }
 
 
-def _move(entry: AuditRow) -> dict[str, Any]:
+def _reason(note: bytes | None, engine: Engine) -> str | None:
+    """What an operator gave as a reason; None where it can't be read any more."""
+    try:
+        return None if note is None else engine.vault.read_note(note)
+    except Unsealable:
+        return None
+
+
+def _move(entry: AuditRow, engine: Engine) -> dict[str, Any]:
     return {
         "at": _time(entry.at),
         "what": entry.action,
@@ -157,6 +165,7 @@ def _move(entry: AuditRow) -> dict[str, Any]:
         "to": entry.to_state,
         "actor": entry.actor,
         "code": entry.code,
+        "reason": _reason(entry.note, engine),
     }
 
 
@@ -200,14 +209,16 @@ def _proposed(row: MessageRow, resolution: Resolution | None, engine: Engine) ->
     ends_in = None
     if resolution.sealed_visa is not None:
         key = engine.vault.data_key(row.id, row.data_key)
-        visa = engine.vault.open(key, resolution.sealed_visa, place=_resolution_place(row))
+        visa = engine.vault.open(
+            key, resolution.sealed_visa, place=_resolution_place(row, resolution.revision)
+        )
         ends_in = visa["visa_number"][-4:]
     return {
         "decision": resolution.decision,
         "visa_number_ends_in": ends_in,
         "by": resolution.proposed_by,
         "at": _time(resolution.proposed_at),
-        "reason": resolution.reason,
+        "reason": _reason(resolution.reason.sealed, engine),
     }
 
 
@@ -276,7 +287,9 @@ def _why(row: MessageRow) -> str:  # one sentence a state
 async def retry(message_id: MessageId, operator: str, reason: str, engine: Engine) -> dict[str, Any]:
     """Due now. An uncertain or reviewed message is only inquired about, never sent again by this."""
     await _message(message_id, engine)
-    row = await engine.ledger.hurry(message_id, actor=operator, reason=reason, now=engine.now())
+    row = await engine.ledger.hurry(
+        message_id, actor=operator, reason=engine.vault.note(reason), now=engine.now()
+    )
     engine.hints.notify()
     engine.metrics.operator_actions.labels("retry").inc()
     return _summary(row)
@@ -285,7 +298,7 @@ async def retry(message_id: MessageId, operator: str, reason: str, engine: Engin
 async def cancel(message_id: MessageId, operator: str, reason: str, engine: Engine) -> dict[str, Any]:
     """As the center's own cancellation, in an operator's name."""
     await _message(message_id, engine)
-    row = await _cancel(message_id, operator, engine)
+    row = await _cancel(message_id, operator, engine, engine.vault.note(reason))
     log.info("operator", action="cancel", message_id=message_id, operator=operator)
     engine.metrics.operator_actions.labels("cancel").inc()
     return _summary(row)
@@ -308,23 +321,31 @@ async def propose_resolution(
     if decision == "issued":
         if visa_number is None or not _VISA_NUMBER.fullmatch(visa_number):
             raise Refused("invalid_visa_number", status=400)
-        index = number_index(engine.office, visa_number)
+        index = visa_index(visa_number, engine.vault)
         known = await engine.ledger.look(lambda books: books.visa(index))
         if known is not None and known.message_id != row.id:
             raise Refused("visa_number_taken", status=409)
         key = engine.vault.data_key(row.id, row.data_key)
-        sealed = engine.vault.seal(key, {"visa_number": visa_number}, place=_resolution_place(row))
+        sealed = engine.vault.seal(
+            key, {"visa_number": visa_number}, place=_resolution_place(row, row.revision)
+        )
     await engine.ledger.propose(
         Resolution(
-            message_id, row.revision, decision, sealed, reason, proposed_by=operator, proposed_at=engine.now()
+            message_id,
+            row.revision,
+            decision,
+            sealed,
+            engine.vault.note(reason),
+            proposed_by=operator,
+            proposed_at=engine.now(),
         )
     )
     engine.metrics.operator_actions.labels("propose_resolution").inc()
     return await show(message_id, engine)
 
 
-def _resolution_place(row: MessageRow) -> Place:
-    return Place(row.party, row.id, "resolution", 1)
+def _resolution_place(row: MessageRow, revision: int) -> Place:
+    return Place(row.party, row.id, "resolution", revision)
 
 
 async def confirm_resolution(message_id: MessageId, operator: str, engine: Engine) -> dict[str, Any]:
@@ -350,7 +371,9 @@ def _resolved(row: MessageRow, resolution: Resolution, engine: Engine) -> Resolv
     steps = dict(_open_steps(row, engine))
     cancellation = None
     if resolution.sealed_visa is not None:
-        visa = engine.vault.open(key, resolution.sealed_visa, place=_resolution_place(row))
+        visa = engine.vault.open(
+            key, resolution.sealed_visa, place=_resolution_place(row, resolution.revision)
+        )
         steps[ISSUANCE] = StepState(status=StepStatus.DONE, result=visa)
         if row.cancel_requested_at is not None:
             cancellation = cancellation_of_steps(row, steps, engine)

@@ -14,6 +14,8 @@ from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import CheckedLine
 from schemas.violation import Violation
 
+#: What a photo is kept as.
+PHOTO: Final = "photo"
 #: A line, and the person it is for unless it is rejected.
 Line = tuple[CheckedLine, bytes | None]
 #: A photo belongs to no season: it may be named in the next one too.
@@ -23,13 +25,14 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 async def keep_photo(party: PartyId, sha256: str, jpeg: bytes, engine: Engine) -> bool:
     """Keep a checked photo. False when the party had put it before: then nothing is written."""
-    key = engine.vault.new_data_key(sha256)
+    digest = _digest(sha256, engine.vault)
+    key = engine.vault.new_data_key(digest.hex(), PHOTO)
     value = {"photo": base64.b64encode(jpeg).decode("ascii")}
     return await engine.ledger.put_photo(
         party,
-        _digest(sha256, engine.vault),
+        digest,
         data_key=key.wrapped,
-        sealed=engine.vault.seal(key, value, place=Place(party, sha256, "photo", 1)),
+        sealed=engine.vault.seal(key, value, place=Place(party, digest.hex(), "photo", 1)),
         now=engine.now(),
     )
 

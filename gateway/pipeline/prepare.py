@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.errors import Refused
-from gateway.message import CallContext, Exchange, FieldNotGranted, Operation
+from gateway.message import CallContext, Disclosure, Exchange, FieldNotGranted, Operation
 from gateway.pipeline.decide import Review
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import Journey
@@ -23,6 +23,8 @@ class PreparedStep:
     exchange: Exchange
     context: CallContext
     request: PreparedRequest
+    #: What the partner is given by it.
+    disclosure: Disclosure
 
 
 def prepare(
@@ -48,4 +50,5 @@ def prepare_exchange(
     projection = engine.need_to_know.project(operation.name, operation.destination, journey.body)
     values = exchange.request(projection, context)
     request = engine.partners[operation.destination].prepare(exchange.action, values, context)
-    return PreparedStep(operation, exchange, context, request)
+    given = engine.need_to_know.disclosure(operation.name, operation.destination, projection)
+    return PreparedStep(operation, exchange, context, request, given)

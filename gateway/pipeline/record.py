@@ -17,6 +17,7 @@ from gateway.message import MessageId, Micros, PartyId, new_id
 from gateway.observe.crash import crash_point
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import CheckedLine, OpenIntake, Rejection, Tally
+from gateway.pipeline.validate import passport_key
 from gateway.states import Outcome, State
 from schemas.violation import Violation
 
@@ -27,7 +28,7 @@ def new_message(line: CheckedLine, person: bytes | None, intake: OpenIntake, eng
     """A line as it is recorded: accepted, or completed at once when it is rejected."""
     id = MessageId(new_id())
     party = intake.submission.party
-    key = engine.vault.new_data_key(id)
+    key = engine.vault.new_data_key(id, KIND)
     payload = engine.vault.seal(key, line.body or {}, place=Place(party, id, "payload", 1))
     message = NewMessage(
         id=id,
@@ -46,6 +47,7 @@ def new_message(line: CheckedLine, person: bytes | None, intake: OpenIntake, eng
         line=line.line,
         deadline_at=_deadline(line.arrival_date),
         person_key=person,
+        passport_key=passport_key(line, intake.facts.season, engine.vault),
     )
     if not line.violations:
         return message

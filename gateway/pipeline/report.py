@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.clock import moment
 from gateway.errors import Refused
+from gateway.ledger.journal import Entry
 from gateway.ledger.port import BatchRow, MessageRow
 from gateway.ledger.vault import Unsealable, open_progress, payload_place
 from gateway.message import BatchId, MessageId, PartyId
@@ -80,6 +81,8 @@ async def page(
     limit = max(1, min(limit, MAX_LIMIT))
     rows = await engine.ledger.lines(batch_id, after_line=_after(cursor), limit=limit, state=state)
     more = len(rows) == limit
+    if rows:
+        await _told(party, engine, batch_id=batch_id, lines=(rows[0].line or 0, rows[-1].line or 0))
     return {
         "applications": [result(row, engine) for row in rows],
         "next_cursor": str(rows[-1].line) if more else None,
@@ -97,6 +100,7 @@ def _after(cursor: str | None) -> int:
 async def results(party: PartyId, batch_id: BatchId, engine: Engine) -> AsyncIterator[dict[str, Any]]:
     """Every line's result, in order."""
     await own_batch(party, batch_id, engine)
+    await _told(party, engine, batch_id=batch_id)
     async for row in _rows(batch_id, engine):
         yield result(row, engine)
 
@@ -110,6 +114,26 @@ async def rejected(party: PartyId, batch_id: BatchId, engine: Engine) -> AsyncIt
         shown = result(row, engine)
         place = {"line": row.line, "row": _progress(row, engine).get("row")}
         yield {**place, "errors": shown["errors"], "application": body}
+
+
+async def _told(
+    party: PartyId,
+    engine: Engine,
+    *,
+    message_id: MessageId | None = None,
+    batch_id: BatchId | None = None,
+    lines: tuple[int, int] | None = None,
+) -> None:
+    """Note that a center is given results, before it is: an application's or a batch's."""
+    entry = Entry(
+        at=engine.now(),
+        action="give_results",
+        actor=party,
+        message_id=message_id,
+        batch_id=batch_id,
+        detail=None if lines is None else {"lines": list(lines)},
+    )
+    await engine.ledger.note(entry, disclosed=[engine.need_to_know.result_disclosure(party)])
 
 
 async def _rows(
@@ -126,6 +150,7 @@ async def message(party: PartyId, message_id: MessageId, engine: Engine) -> dict
     """One message's state, as its sender may see it. Raises `Refused("not_found")`."""
     row = await own_message(party, message_id, engine)
     if row.kind == KIND:
+        await _told(party, engine, message_id=message_id)
         return result(row, engine)
     return {
         "message_id": row.id,

@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.errors import Refused
 from gateway.flows import FLOWS, Desk, Subject
+from gateway.flows.subjects import visas_named
 from gateway.flows.unauthorised import CODES
 from gateway.ledger.books import Books
 from gateway.ledger.records import NewMessage, Taken
@@ -118,7 +119,7 @@ def _valid(arrival: Arrival, schema: KindSchema) -> Body:
 def _recorded(arrival: Arrival, schema: KindSchema, body: Body, engine: Engine) -> tuple[NewMessage, Any]:
     """The message as it is recorded, and what its flow does with it in the same transaction."""
     id = MessageId(new_id())
-    key = engine.vault.new_data_key(id)
+    key = engine.vault.new_data_key(id, arrival.kind)
     text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     carried = engine.carries(arrival.kind)
     message = NewMessage(
@@ -138,6 +139,7 @@ def _recorded(arrival: Arrival, schema: KindSchema, body: Body, engine: Engine) 
         next_at=engine.now() if carried else None,
         payload_sha=hashlib.sha256(text).digest(),
         sender_key=arrival.sender_key,
+        visas_named=visas_named(body, engine.vault),
     )
     subject = Subject(id, arrival.kind, arrival.party)
     flow = FLOWS[arrival.kind]

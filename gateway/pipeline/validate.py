@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from gateway.errors import Refused
+from gateway.flows.subjects import passport_index
 from gateway.flows.visas import CONTROLS
 from gateway.ledger.vault import Vault
 from gateway.message import BatchFacts
@@ -92,6 +93,11 @@ def in_season(line: CheckedLine, season: int) -> CheckedLine:
 def person_key(line: CheckedLine, season: int, vault: Vault) -> bytes | None:
     """The blind index of the person a line is for: passport, issuing state, visa type and season."""
     return None if line.person is None else vault.blind_index(season, *line.person)
+
+
+def passport_key(line: CheckedLine, season: int, vault: Vault) -> bytes | None:
+    """The blind index by which all that was ever said of a passport in a season is found."""
+    return None if line.person is None else passport_index(season, *line.person[:2], vault)
 
 
 def refuse_repeated(line: CheckedLine, person: bytes | None, tally: Tally) -> CheckedLine:

@@ -75,7 +75,9 @@ async def replay(
     webhook = dict(webhooks(engine)).get(party)
     if webhook is None:
         raise Refused("not_found", status=404)
-    rewind = partial(engine.ledger.rewind, party, actor=operator, reason=reason, now=engine.now())
+    rewind = partial(
+        engine.ledger.rewind, party, actor=operator, reason=engine.vault.note(reason), now=engine.now()
+    )
     await rewind(CHANNEL, max(int(from_cursor) - 1, 0))
     if (await engine.ledger.position(party, gone_channel(webhook))).seq:
         await rewind(gone_channel(webhook), 0)

@@ -6,16 +6,18 @@ looking up those paths; nothing is ever removed from a message, so nothing can b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from gateway.message import Body, Projection
+from gateway.message import Body, Disclosure, Projection
 from gateway.settings import ConfidentialityPolicy
 from schemas.confidentiality import Confidentiality
 from schemas.kinds import KINDS, published_classes
 
 _SERVICE_CENTER: Final = "service_center"
 
+#: What results are given for.
+_OWN: Final = "What became of the party's own application"
 #: (path, its steps), for each granted field.
 _Paths = tuple[tuple[str, tuple[str, ...]], ...]
 #: Field name to the tree inside it; None for a leaf.
@@ -44,11 +46,17 @@ class NeedToKnow:
             for receiver, kinds in policy.events.items()
             for kind, grant in kinds.items()
         }
+        self._event_purposes = {
+            (receiver, kind): grant.purpose
+            for receiver, kinds in policy.events.items()
+            for kind, grant in kinds.items()
+        }
         self._event_classes = {
             (receiver, kind): _highest(kind, grant.fields)
             for receiver, kinds in policy.events.items()
             for kind, grant in kinds.items()
         }
+        self._result_fields = {kind: tuple(fields) for kind, fields in policy.results.items()}
         self._results = {kind: _tree(fields) for kind, fields in policy.results.items()}
 
     def granted(self, destination: str, operation: str) -> tuple[str, ...]:
@@ -64,9 +72,22 @@ class NeedToKnow:
         paths = self._paths.get((destination, operation_name), ())
         return Projection({path: _leaf(body, steps) for path, steps in paths})
 
+    def disclosure(self, operation_name: str, destination: str, projection: Projection) -> Disclosure:
+        """What a converter took of a projection: the destination is given that, and no more."""
+        taken = projection.taken
+        fields = tuple(
+            path for path, value in projection.fields.items() if path in taken and value is not None
+        )
+        purpose = self._purposes.get((destination, operation_name), "")
+        return Disclosure(destination, operation_name, fields, purpose, self.version)
+
     def result(self, center_result: Mapping[str, Any], receiver: str = _SERVICE_CENTER) -> dict[str, Any]:
         """The part of a result that such a receiver may see, in the same shape; a center unless given."""
         return _pruned(center_result, self._results.get(receiver, {}))
+
+    def result_disclosure(self, party: str, receiver: str = _SERVICE_CENTER) -> Disclosure:
+        """What a party may be given by results: all that its kind of receiver is granted."""
+        return Disclosure(party, "results", self._result_fields.get(receiver, ()), _OWN, self.version)
 
     def event(self, receiver: str, receiver_kind: str, kind: str, body: Body) -> dict[str, Any] | None:
         """The part of an event that this party may have: by its own list, else by that of its kind of party.
@@ -84,9 +105,34 @@ class NeedToKnow:
         """
         return self._event_classes.get((receiver, kind), self._event_classes.get((receiver_kind, kind)))
 
+    def event_disclosure(
+        self, receiver: str, receiver_kind: str, kind: str, shown: Mapping[str, Any]
+    ) -> Disclosure:
+        """What a party is given with an event that was reduced to `shown`."""
+        by_kind = self._event_purposes.get((receiver_kind, kind), "")
+        purpose = self._event_purposes.get((receiver, kind), by_kind)
+        return Disclosure(receiver, kind, tuple(_present(shown)), purpose, self.version)
+
     def receives(self, receiver: str, kind: str) -> bool:
         """Whether this party itself (not its kind) is told of such events without being addressed."""
         return (receiver, kind) in self._events
+
+
+def _present(shown: Mapping[str, Any], above: str = "") -> list[str]:
+    """The paths of what has a value in there, each once, in the order in which they stand."""
+    return list(dict.fromkeys(_paths_in(shown, above)))
+
+
+def _paths_in(shown: Mapping[str, Any], above: str) -> Iterator[str]:
+    for name, value in shown.items():
+        path = f"{above}{name}"
+        if isinstance(value, Mapping):
+            yield from _paths_in(value, f"{path}.")
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            for item in value:
+                yield from _paths_in(item, f"{path}.")
+        elif value is not None:
+            yield path
 
 
 def _highest(kind: str, fields: Iterable[str]) -> Confidentiality:

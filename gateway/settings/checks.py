@@ -11,6 +11,13 @@ from typing import Final
 from gateway.settings.document import Fault, Loc
 from gateway.settings.draft import Draft
 from gateway.settings.keys import key_file_fault, pair_fault
+from gateway.settings.soap_security import file_faults
+from gateway.settings.transport_checks import (
+    authorities,
+    bound_certificates,
+    certificates_are_asked_for,
+    tls_is_used,
+)
 from gateway.settings.validation import suggestion
 from gateway.settings.webhook_secrets import read_secrets
 
@@ -111,6 +118,16 @@ def tls_keys(draft: Draft) -> Iterator[Fault]:
             yield draft.fault(file, loc, text)
 
 
+def soap_security_files(draft: Draft) -> Iterator[Fault]:
+    """A key, certificate or secret of WS-Security that can't be used."""
+    for name, destination in draft.destinations.items():
+        for place, text in file_faults(destination.soap_security, draft.directory):
+            yield draft.fault("destinations", ("destinations", name, "soap_security", *place), text)
+    for n, party in enumerate(draft.parties):
+        for place, text in file_faults(party.soap_security, draft.directory):
+            yield draft.fault("parties", ("parties", n, "soap_security", *place), text)
+
+
 def _tls_pairs(draft: Draft) -> Iterator[tuple[str, Loc, str, str]]:
     if draft.gateway:
         listeners = draft.gateway.listeners
@@ -135,6 +152,11 @@ CHECKS: tuple[Check, ...] = (
     party_keys,
     webhook_secrets,
     tls_keys,
+    soap_security_files,
+    authorities,
+    tls_is_used,
+    bound_certificates,
+    certificates_are_asked_for,
 )
 
 

@@ -46,7 +46,13 @@ OVERRIDES: Final = {
     "GATEWAY_BROKER_URL": "broker_url",
 }
 #: The last is for the tests and the Makefile.
-VARIABLES: Final = ("GATEWAY_CONFIG", *OVERRIDES, "GATEWAY_REQUIRE_SERVICES")
+VARIABLES: Final = (
+    "GATEWAY_CONFIG",
+    *OVERRIDES,
+    "GATEWAY_ROOT_KEY",
+    "GATEWAY_ROOT_KEY_FILE",
+    "GATEWAY_REQUIRE_SERVICES",
+)
 _SHIPPED: Final = Path(__file__).parents[2] / "config" / "gateway.yaml"
 
 

@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gateway.settings.document import Document
+from gateway.settings.retention import Retention
+from gateway.settings.soap_security import DestinationSecurity, PartySecurity
+from gateway.settings.transport import ClientTls, Connections, ListenerTls, PartyCertificate, Rates
 
 
 def _with_a_port(url: str) -> str:
@@ -55,14 +58,6 @@ class Part(BaseModel):
 
 
 # --- gateway.yaml ---------------------------------------------------------------------------------
-
-
-class ListenerTls(Part):
-    """PEM files of a listener. With `client_ca`, callers may present certificates of that authority."""
-
-    certificate: FileName
-    key: FileName
-    client_ca: FileName | None = None
 
 
 class Listener(Part):
@@ -137,6 +132,9 @@ class Gateway(Part):
     intake: Intake = Intake()
     carrying: Carrying = Carrying()
     tokens: Tokens = Tokens()
+    connections: Connections = Connections()
+    rates: Rates = Rates()
+    retention: Retention = Retention()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -177,12 +175,16 @@ class Party(Part):
     name_ar: Text
     #: More than one while a key is being changed.
     keys: tuple[PartyKey, ...] = ()
+    #: Client certificates that prove this party, and no other. Several while one is being renewed.
+    certificates: tuple[PartyCertificate, ...] = ()
     #: A key pair is made in the data directory at the first start. For demonstrations only.
     demo_key: bool = False
     #: Public key (X25519, PEM) that events on the bus are encrypted to. With `demo_key` one is made.
     encryption_key: FileName | None = None
     #: None: it asks for its notifications itself.
     webhook: Webhook | None = None
+    #: How it proves itself when it calls our SOAP services.
+    soap_security: PartySecurity = PartySecurity()
 
     @model_validator(mode="after")
     def _center_with_secret(self) -> Self:
@@ -198,8 +200,9 @@ class Party(Part):
     def _keys_or_demo(self) -> Self:
         if self.keys and self.demo_key:
             raise ValueError("give keys or demo_key, not both")
-        if not self.keys and not self.demo_key and self.kind != "system":
-            raise ValueError("has no way to prove itself: give keys, or demo_key: true")
+        proof = self.keys or self.certificates or self.demo_key
+        if not proof and self.kind != "system":
+            raise ValueError("has no way to prove itself: give keys, certificates, or demo_key: true")
         return self
 
 
@@ -245,20 +248,6 @@ class Inquiry(Part):
     review_after_s: LongSeconds = 86_400.0
 
 
-class ClientTls(Part):
-    """PEM files for calls to a partner: our certificate and key, and the authority that we trust for it."""
-
-    certificate: FileName | None = None
-    key: FileName | None = None
-    ca: FileName | None = None
-
-    @model_validator(mode="after")
-    def _pair(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
-        return self
-
-
 class Destination(Part):
     """A partner's system, as it is reached and what it can be relied on for."""
 
@@ -283,6 +272,8 @@ class Destination(Part):
     #: An unused connection is closed after this long: less than the partner's own limit.
     idle_s: Seconds = 15.0
     tls: ClientTls | None = None
+    #: WS-Security, for a partner that speaks SOAP.
+    soap_security: DestinationSecurity = DestinationSecurity()
 
     @model_validator(mode="after")
     def _connects_in_time(self) -> Self:

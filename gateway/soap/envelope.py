@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -69,11 +69,13 @@ class Envelope:
         found = [block for block in self.headers if block.tag == HEADER_TAG]
         return found[0] if len(found) == 1 else None
 
-    def not_understood(self) -> bool:
-        """Whether a block that we don't know must be understood."""
+    def not_understood(self, understood: Collection[str] = ()) -> bool:
+        """Whether a block must be understood that is neither our own nor among these tags."""
         mark = f"{{{self.dialect.namespace}}}mustUnderstand"
         return any(
-            block.get(mark, "0").strip() in ("1", "true") for block in self.headers if block.tag != HEADER_TAG
+            block.get(mark, "0").strip() in ("1", "true")
+            for block in self.headers
+            if block.tag != HEADER_TAG and block.tag not in understood
         )
 
 

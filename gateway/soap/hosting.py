@@ -56,11 +56,12 @@ def routes(
 
 async def _respond(request: web.Request, server: SoapServer, handler: Handler) -> web.StreamResponse:
     content_type = request.headers.get("Content-Type", "")
+    call = None
     try:
         call = server.receive(content_type, await request.read())
         return _response(server.answer(call, await handler(call)))
     except SoapFault as fault:
-        return _response(server.fault(fault, content_type))
+        return _response(server.fault(fault, content_type, call))
     except Instead as instead:
         return await _misbehave(request, instead.what)
 

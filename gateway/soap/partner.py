@@ -16,6 +16,7 @@ from gateway.ports import Clock, PreparedRequest
 from gateway.soap.contract import Contract
 from gateway.soap.header import RequestHeaders
 from gateway.soap.reply import read_reply
+from gateway.soap.security.policy import UNPROTECTED, MessageSecurity
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,15 @@ class Endpoint:
 class SoapPartner:
     """Safe for concurrent use in one loop, between `start` and `close`. Owns its HTTP client."""
 
-    def __init__(self, contract: Contract, endpoint: Endpoint, client: HttpClient, clock: Clock) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        endpoint: Endpoint,
+        client: HttpClient,
+        clock: Clock,
+        security: MessageSecurity = UNPROTECTED,
+    ) -> None:
+        self._security = security
         self._contract = contract
         self._endpoint = endpoint
         self._client = client
@@ -63,7 +72,7 @@ class SoapPartner:
             header = self._request_headers.write(action, message_id, context, self._clock.now())
             content = contract.actions[action].request.write(values)
             contract.check(etree.fromstring(content.encode()))
-            body = contract.dialect.wrap(header, content)
+            body = self._security.write(contract.dialect, header, content)
         except (UnicodeEncodeError, etree.XMLSyntaxError) as error:
             # The library's text quotes the values.
             raise Refused("conversion_failed", f"{action}: {type(error).__name__}") from None
@@ -90,7 +99,7 @@ class SoapPartner:
         finally:
             self._slots.release()
         try:
-            return read_reply(self._contract, request, reply, self._endpoint.max_reply_bytes)
+            return read_reply(self._contract, request, reply, self._endpoint.max_reply_bytes, self._security)
         except Uncertain as error:
             raise Uncertain(error.code, error.detail, answered=True) from error
 

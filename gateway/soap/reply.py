@@ -1,8 +1,9 @@
 """A partner's reply, from bytes to values that can be trusted, or to the reason why they can't.
 
-The order is fixed: status and content type, size (by the HTTP client), well-formedness, envelope, faults,
-schema, the one expected element, correlation, and only then values. Only what a partner defines as "nothing
-was done" is `Unavailable`; everything else that is not a trustworthy answer is `Uncertain`.
+The order is fixed: status and content type, size (by the HTTP client), well-formedness, envelope, signature
+where one was agreed, faults, schema, the one expected element, correlation, and only then values. Only what a
+partner defines as "nothing was done" is `Unavailable`; everything else that is not a trustworthy answer is
+`Uncertain`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from gateway.errors import Refused, Unavailable, Uncertain
 from gateway.http import HttpReply
 from gateway.ports import PreparedRequest
 from gateway.soap.contract import Action, Contract
-from gateway.soap.envelope import TYPES, Envelope, dialect_of, fault_code, media_type, open_envelope
+from gateway.soap.envelope import TYPES, Envelope, dialect_of, fault_code, media_type
+from gateway.soap.security.policy import UNPROTECTED, MessageSecurity
 from gateway.xml import Element, Limits, parse
 
 _OK: Final = 200
@@ -24,7 +26,11 @@ _CORRELATION: Final = f"{{{TYPES}}}correlation_id"
 
 
 def read_reply(
-    contract: Contract, request: PreparedRequest, reply: HttpReply, max_bytes: int
+    contract: Contract,
+    request: PreparedRequest,
+    reply: HttpReply,
+    max_bytes: int,
+    security: MessageSecurity = UNPROTECTED,
 ) -> Mapping[str, Any]:
     """The values of the reply's element: `result` or, for a business refusal, `service_error`.
 
@@ -32,9 +38,9 @@ def read_reply(
     """
     _check_http(contract, reply)
     try:
-        envelope = _envelope(contract, reply.body, max_bytes)
+        envelope = _envelope(contract, reply.body, max_bytes, security)
         if envelope.fault:
-            raise _fault(contract, envelope, request.correlation_id, reply.status)
+            raise _fault(contract, envelope, request.correlation_id, reply.status, security)
         if reply.status != _OK:
             raise Uncertain(f"http_{reply.status}")
         values = _values(contract, contract.actions[request.action], envelope, request.correlation_id)
@@ -55,22 +61,26 @@ def _check_http(contract: Contract, reply: HttpReply) -> None:
         raise Uncertain("reply_not_soap")
 
 
-def _envelope(contract: Contract, body: bytes, max_bytes: int) -> Envelope:
+def _envelope(contract: Contract, body: bytes, max_bytes: int, security: MessageSecurity) -> Envelope:
     root = parse(body, Limits(max_bytes=max_bytes))
     if dialect_of(root) not in (None, contract.dialect):
         raise Refused("wrong_version")
-    envelope = open_envelope(root)
-    if envelope.not_understood():
+    envelope = security.open(root)
+    if envelope.not_understood(security.understood):
         raise Refused("not_understood")
     return envelope
 
 
 def _fault(
-    contract: Contract, envelope: Envelope, correlation_id: str, status: int
+    contract: Contract, envelope: Envelope, correlation_id: str, status: int, security: MessageSecurity
 ) -> Unavailable | Uncertain:
-    """What a `soap:Fault` means. One that names another message, or comes with success, means nothing."""
+    """What a `soap:Fault` means. One that names another message, or comes with success, means nothing.
+
+    A signed one must name ours: without a header it may be the answer to an earlier message, sent again by
+    somebody else.
+    """
     header = envelope.message_header
-    ours = header is None or header.findtext(_CORRELATION) == correlation_id
+    ours = not security.proves if header is None else header.findtext(_CORRELATION) == correlation_id
     code = fault_code(envelope)
     if status in _FAULT and ours and code in contract.service.definite_faults:
         return Unavailable(f"fault_{code}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.errors import Refused
@@ -16,10 +16,10 @@ from gateway.soap.envelope import (
     Envelope,
     dialect_of,
     media_type,
-    open_envelope,
     write_fault,
 )
 from gateway.soap.header import reply_header
+from gateway.soap.security.policy import UNPROTECTED, MessageSecurity
 from gateway.xml import Element, Limits, parse
 
 #: What a request may cost.
@@ -72,12 +72,17 @@ class SoapServer:
         *,
         understood: Collection[str] = (),
         header_required: bool = True,
+        security: MessageSecurity = UNPROTECTED,
     ) -> None:
-        """`understood`: tags of further header blocks that somebody looks at between `open` and `read`."""
+        """`understood`: tags of further header blocks that somebody looks at between `open` and `read`.
+
+        `security`: what was agreed with the only caller, where there is only one.
+        """
+        self._security = security
         self._contract = contract
         self._clock = clock
         self._limits = limits
-        self._understood = frozenset(understood)
+        self._understood = security.understood.union(understood)
         self._header_required = header_required
 
     def receive(self, content_type: str, body: bytes) -> Call:
@@ -90,12 +95,15 @@ class SoapServer:
         except Refused as error:
             raise SoapFault("the message was not accepted", code=error.code.upper()) from error
 
-    def answer(self, call: Call, values: Mapping[str, Any]) -> SoapAnswer:
-        """The reply to a call, with a header when the call had one.
+    def answer(
+        self, call: Call, values: Mapping[str, Any], security: MessageSecurity | None = None
+    ) -> SoapAnswer:
+        """The reply to a call, with a header when the call had one; `security` as agreed with its caller.
 
         Raises `Refused` when the values don't fit the contract's types.
         """
-        body = call.dialect.wrap(self._reply_header(call), call.action.reply.write(values))
+        content = call.action.reply.write(values)
+        body = (security or self._security).write(call.dialect, self._reply_header(call), content)
         return SoapAnswer(200, _content_type(call.dialect), body)
 
     def _reply_header(self, call: Call) -> str:
@@ -104,11 +112,22 @@ class SoapServer:
         contract = self._contract
         return contract.header.write(reply_header(call.header, contract.service.party, self._clock.now()))
 
-    def fault(self, fault: SoapFault, content_type: str) -> SoapAnswer:
-        """The answer to a request of that content type that could not be taken."""
+    def fault(
+        self,
+        fault: SoapFault,
+        content_type: str,
+        call: Call | None = None,
+        security: MessageSecurity | None = None,
+    ) -> SoapAnswer:
+        """The answer to a request of that content type that could not be taken.
+
+        With a header when it was understood, as a `call` with one; `security` as agreed with its caller.
+        """
         dialect = _announced(content_type) or self._contract.dialect
         code = fault.soap_code or (dialect.receiver if fault.ours else dialect.sender)
-        body = dialect.wrap("", write_fault(dialect, code, fault.text, fault.code))
+        header = "" if call is None else self._reply_header(call)
+        content = write_fault(dialect, code, fault.text, fault.code)
+        body = (security or self._security).write(dialect, header, content)
         # SOAP 1.2 part 2, table 20: a sender's fault is 400. SOAP 1.1 knows only 500.
         status = 400 if code == dialect.sender and dialect.version == "1.2" else 500
         return SoapAnswer(status, _content_type(dialect), body)
@@ -122,9 +141,8 @@ class SoapServer:
         dialect = dialect_of(root)
         if dialect is not None and (dialect is not announced or dialect not in self._contract.dialects):
             raise SoapFault("SOAP version", code="SOAP_VERSION", soap_code="VersionMismatch")
-        envelope = open_envelope(root)
-        others = tuple(block for block in envelope.headers if block.tag not in self._understood)
-        if replace(envelope, headers=others).not_understood():
+        envelope = self._security.open(root)
+        if envelope.not_understood(self._understood):
             raise SoapFault(
                 "a header block is not understood", code="HEADER_NOT_UNDERSTOOD", soap_code="MustUnderstand"
             )

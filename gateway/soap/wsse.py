@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -30,11 +30,12 @@ PASSWORD_TEXT: Final = f"{_OASIS}-username-token-profile-1.0#PasswordText"
 PASSWORD_DIGEST: Final = f"{_OASIS}-username-token-profile-1.0#PasswordDigest"
 BASE64: Final = f"{_OASIS}-soap-message-security-1.0#Base64Binary"
 SECURITY_TAG: Final = f"{{{WSSE}}}Security"
+TIMESTAMP_TAG: Final = f"{{{WSU}}}Timestamp"
+CREATED_TAG: Final = f"{{{WSU}}}Created"
+EXPIRES_TAG: Final = f"{{{WSU}}}Expires"
 
 _TOKEN: Final = f"{{{WSSE}}}UsernameToken"
-_TIMESTAMP: Final = f"{{{WSU}}}Timestamp"
 _USERNAME, _PASSWORD, _NONCE = (f"{{{WSSE}}}{name}" for name in ("Username", "Password", "Nonce"))
-_CREATED, _EXPIRES = (f"{{{WSU}}}{name}" for name in ("Created", "Expires"))
 _MOMENT: Final = re.compile(
     r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -97,9 +98,9 @@ def read_token(headers: Sequence[Element], now: datetime, freshness: Freshness) 
     blocks = [block for block in headers if block.tag == SECURITY_TAG]
     if len(blocks) != 1:
         raise _unproven()
-    parts = _by_tag(blocks[0], {_TOKEN, _TIMESTAMP})
-    if _TIMESTAMP in parts:
-        _check_timestamp(parts[_TIMESTAMP], now, freshness)
+    parts = children_once(blocks[0], {_TOKEN, TIMESTAMP_TAG})
+    if TIMESTAMP_TAG in parts:
+        _check_timestamp(parts[TIMESTAMP_TAG], now, freshness)
     if _TOKEN not in parts:
         raise _unproven()
     return _token(parts[_TOKEN])
@@ -124,7 +125,7 @@ def prove(
     if not any(matches):
         raise _unproven()
     if token.created is not None:
-        _check_age(token.created, now, freshness)
+        check_age(token.created, now, freshness)
     created = token.created or now
     return Proven(token.username, _nonce_id(token), created + freshness.max_age + freshness.leeway)
 
@@ -148,20 +149,20 @@ def _nonce_id(token: UsernameToken) -> str | None:
 
 
 def _token(element: Element) -> UsernameToken:
-    parts = _by_tag(element, {_USERNAME, _PASSWORD, _NONCE, _CREATED})
+    parts = children_once(element, {_USERNAME, _PASSWORD, _NONCE, CREATED_TAG})
     if _USERNAME not in parts or _PASSWORD not in parts:
         raise _unproven()
     kind = parts[_PASSWORD].get("Type", PASSWORD_TEXT)
     if kind not in (PASSWORD_TEXT, PASSWORD_DIGEST):
         raise Refused("security_unsupported")
-    created = _text(parts[_CREATED]).strip() if _CREATED in parts else ""
+    created = text_of(parts[CREATED_TAG]).strip() if CREATED_TAG in parts else ""
     token = UsernameToken(
-        username=_text(parts[_USERNAME]).strip(),
-        password=_text(parts[_PASSWORD]),
+        username=text_of(parts[_USERNAME]).strip(),
+        password=text_of(parts[_PASSWORD]),
         is_digest=kind == PASSWORD_DIGEST,
         nonce=_nonce(parts[_NONCE]) if _NONCE in parts else None,
         created_text=created,
-        created=_moment(created) if created else None,
+        created=moment_of(created) if created else None,
     )
     if token.is_digest and (token.nonce is None or token.created is None):
         raise _unproven()  # it could be sent again by anyone who saw it
@@ -172,7 +173,7 @@ def _nonce(element: Element) -> bytes:
     if element.get("EncodingType", BASE64) != BASE64:
         raise Refused("security_unsupported")
     try:
-        nonce = base64.b64decode(_text(element).strip(), validate=True)
+        nonce = base64.b64decode(text_of(element).strip(), validate=True)
     except (binascii.Error, ValueError) as error:
         raise _unproven() from error
     if len(nonce) not in _NONCE_BYTES:
@@ -181,20 +182,21 @@ def _nonce(element: Element) -> bytes:
 
 
 def _check_timestamp(element: Element, now: datetime, freshness: Freshness) -> None:
-    parts = _by_tag(element, {_CREATED, _EXPIRES})
-    created = _moment(_text(parts[_CREATED]).strip()) if _CREATED in parts else now
-    expires = _moment(_text(parts[_EXPIRES]).strip()) if _EXPIRES in parts else now
+    parts = children_once(element, {CREATED_TAG, EXPIRES_TAG})
+    created = moment_of(text_of(parts[CREATED_TAG]).strip()) if CREATED_TAG in parts else now
+    expires = moment_of(text_of(parts[EXPIRES_TAG]).strip()) if EXPIRES_TAG in parts else now
     if created > now + freshness.leeway or expires < now - freshness.leeway:
         raise Refused("token_expired", status=401)
 
 
-def _check_age(created: datetime, now: datetime, freshness: Freshness) -> None:
+def check_age(created: datetime, now: datetime, freshness: Freshness) -> None:
+    """Raise `Refused` (`token_expired`) for what is too old, or not made yet."""
     if not now - freshness.max_age - freshness.leeway <= created <= now + freshness.leeway:
         raise Refused("token_expired", status=401)
 
 
-def _by_tag(parent: Element, allowed: set[str]) -> dict[str, Element]:
-    """Each child once, and no other."""
+def children_once(parent: Element, allowed: Collection[str]) -> dict[str, Element]:
+    """The children by tag. Raises `Refused` for one that is not allowed, or is there twice."""
     found: dict[str, Element] = {}
     for child in parent:
         if child.tag not in allowed:
@@ -205,14 +207,16 @@ def _by_tag(parent: Element, allowed: set[str]) -> dict[str, Element]:
     return found
 
 
-def _text(element: Element) -> str:
+def text_of(element: Element, longest: int = _LONGEST_TEXT) -> str:
+    """The whole text, short and not interrupted. Raises `Refused`."""
     text = element.text or ""
-    if len(element) or len(text) > _LONGEST_TEXT:
+    if len(element) or len(text) > longest:
         raise _unproven()
     return text
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """An `xs:dateTime` with a time zone. Raises `Refused`."""
     if not _MOMENT.fullmatch(text):
         raise _unproven()
     try:

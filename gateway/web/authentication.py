@@ -1,6 +1,7 @@
 """Which party is calling? A bearer token (RFC 6750, RFC 7519) signed with the party's own key tells.
 
-The party comes from the credential only. An unknown party and a bad signature get the same answer.
+The party comes from the credential only. An unknown party and a bad signature get the same answer. A client
+certificate that is bound to a party (`gateway.web.tls`) proves it as well.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gateway.ledger.port import Ledger
 from gateway.message import Micros, PartyId
 from gateway.settings import Party, Settings
 from gateway.settings.model import Tokens
+from gateway.web.tls import NO_CERTIFICATES, PartyCertificates
 from gateway.web.tokens import demo_public_key_path
 
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
@@ -40,7 +42,10 @@ _DECODING: Final[Options] = {
 
 
 class Unauthenticated(GatewayError):
-    """401. Says no more than whether the token was right once: `unauthenticated` or a `token_…` code."""
+    """401. Says no more than whether the token was right once: `unauthenticated` or a `token_…` code.
+
+    Of a client certificate it says more (`certificate_…`): whoever shows one holds its key.
+    """
 
     def __init__(self, code: str = "unauthenticated") -> None:
         super().__init__(code)
@@ -48,12 +53,14 @@ class Unauthenticated(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A token that was proven to be the party's."""
+    """A token that was proven to be the party's, or the proof of its certificate."""
 
     party: Party
     jti: str | None
     #: When it will no longer be accepted, leeway included.
     ends_at: Micros
+    #: Nothing of it is used up: a connection can't be replayed.
+    by_certificate: bool = False
 
     @property
     def party_id(self) -> PartyId:
@@ -61,17 +68,21 @@ class Credential:
 
 
 class PartyKeys:
-    """The public keys of every party."""
+    """The public keys of every party, and the certificates that are bound to them."""
 
-    def __init__(self, keys: Mapping[str, tuple[PublicKey, ...]]) -> None:
+    def __init__(
+        self, keys: Mapping[str, tuple[PublicKey, ...]], certificates: PartyCertificates = NO_CERTIFICATES
+    ) -> None:
         self._keys = dict(keys)
+        self.certificates = certificates
         # So that an unknown party costs as much time as a known one.
         self._nobodys = (Ed25519PrivateKey.generate().public_key(),)
 
     @classmethod
     def load(cls, settings: Settings, data_dir: Path) -> PartyKeys:
         """Read the key files; demo keys must have been made. Raises `Misconfigured`."""
-        return cls({party.id: _party_keys(party, settings, data_dir) for party in settings.parties})
+        keys = {party.id: _party_keys(party, settings, data_dir) for party in settings.parties}
+        return cls(keys, PartyCertificates.load(settings))
 
     def of(self, party: str) -> tuple[PublicKey, ...]:
         """The party's keys (more than one while they are being changed), never none."""
@@ -175,6 +186,8 @@ async def use_once(credential: Credential, purpose: str, ledger: Ledger, now: Mi
 
     Raises `Unauthenticated` (`token_replayed`; `unauthenticated` without a `jti`), `Unavailable`.
     """
+    if credential.by_certificate:
+        return
     if credential.jti is None:
         raise Unauthenticated
     fresh = await ledger.use_token(

@@ -80,6 +80,7 @@ class Batches:
         media = self._media_type(request)
         limits = self._limits()
         check_headers(request, limits)
+        self._door.may_send_batch(credential.party_id)
         with self._place(credential.party_id):
             await self._door.use(credential, request, key)
             submission = Submission(
@@ -91,7 +92,9 @@ class Batches:
                 reader=self._readers[media],
                 body=decoded(request, limits),
             )
-            return self._receipt(await admit(submission, self._engine))
+            receipt = await admit(submission, self._engine)
+        self._door.count_lines(credential.party_id, receipt.counts.get("total", 0))
+        return self._receipt(receipt)
 
     def _media_type(self, request: web.Request) -> str:
         media = request.content_type

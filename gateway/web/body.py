@@ -37,6 +37,14 @@ class BodyLimits:
     silence_s: float
     #: All waiting for the sender together. Our own work in between does not count.
     total_s: float
+    #: After `pace_after_s` of waiting, a body has to have come at this pace: one byte now and then would hold
+    #: a place for all of `total_s`.
+    pace_bytes_per_s: float = 500.0
+    pace_after_s: float = 20.0
+
+    def patience_s(self, received: int) -> float:
+        """How long may have been waited in all when so many bytes have come."""
+        return min(self.total_s, max(self.pace_after_s, received / self.pace_bytes_per_s))
 
 
 def check_headers(request: web.Request, limits: BodyLimits) -> None:
@@ -73,17 +81,19 @@ async def _invite(request: web.Request) -> None:
 
 async def _received(request: web.Request, limits: BodyLimits) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
-    left_s = limits.total_s
+    received, waited_s = 0, 0.0
     while not request.content.at_eof():
         started = loop.time()
+        patience_s = max(0.0, limits.patience_s(received) - waited_s)
         try:
-            async with asyncio.timeout(min(limits.silence_s, left_s)):
+            async with asyncio.timeout(min(limits.silence_s, patience_s)):
                 data = await request.content.readany()
         except TimeoutError as error:
             raise Refused("body_too_slow", status=408) from error
         except _GONE as error:
             raise Refused("body_incomplete", status=400) from error
-        left_s = max(0.0, left_s - (loop.time() - started))
+        waited_s += loop.time() - started
+        received += len(data)
         yield data
 
 
@@ -120,6 +130,8 @@ class _Gzip:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._received += len(data)
+        if self._received > self._limits.max_bytes:  # headers and empty blocks unpack to nothing
+            raise _too_large(self._limits)
         while data:
             if self._member.eof:
                 self._next_member()

@@ -9,11 +9,13 @@ from typing import Final
 from aiohttp import web
 
 from gateway.errors import Refused
-from gateway.message import PartyId
+from gateway.message import Micros, PartyId
 from gateway.pipeline.engine import Engine
 from gateway.web.authentication import Credential, PartyKeys, Unauthenticated, bearer, use_once, verify
 from gateway.web.middleware import CALLER
 from gateway.web.operators import OperatorTokens
+from gateway.web.rate_limits import RateLimits, count_request
+from gateway.web.tls import shown_by
 from schemas.violation import Violation
 
 _LONGEST_KEY: Final = 255
@@ -22,10 +24,12 @@ _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{_LONGEST_KEY}}}")
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Lets parties in."""
+    """Lets parties in, at their rate."""
 
     engine: Engine
     keys: PartyKeys
+    #: None: whatever they ask for.
+    limits: RateLimits | None = None
 
     def center(self, request: web.Request) -> Credential:
         """A service center that reads. Raises `Unauthenticated`, and `Refused` (403) for another kind."""
@@ -35,11 +39,46 @@ class Door:
         return credential
 
     def party(self, request: web.Request) -> Credential:
-        """Any party that can prove itself. Raises `Unauthenticated`."""
-        token = bearer(_only(request, "Authorization"))
-        credential = verify(token, self.keys, self.engine.settings, self.engine.clock.now())
+        """Any party that can prove itself. Raises `Unauthenticated`, and `RateLimited` over its rate.
+
+        A token and a certificate must be of the same party; a certificate that proves nobody refuses the
+        request, whatever token comes with it.
+        """
+        by_certificate = self._by_certificate(request)
+        authorization = _only(request, "Authorization")
+        if by_certificate is not None and authorization is None:
+            credential = by_certificate
+        else:
+            now = self.engine.clock.now()
+            credential = verify(bearer(authorization), self.keys, self.engine.settings, now)
+            if by_certificate is not None and by_certificate.party.id != credential.party.id:
+                raise Unauthenticated("credentials_differ")
         request[CALLER] = credential.party.id
+        count_request(request, credential.party.id)
         return credential
+
+    def _by_certificate(self, request: web.Request) -> Credential | None:
+        """The party of the certificate that was shown; None: none was shown."""
+        shown = shown_by(request)
+        if shown is None:
+            return None
+        try:
+            party = self.engine.settings.party(self.keys.certificates.party(shown, self.engine.clock.now()))
+        except Refused as error:
+            raise Unauthenticated(error.code) from error
+        if party is None:
+            raise Unauthenticated("certificate_unknown")
+        return Credential(party, None, Micros(round(shown.ends.timestamp() * 1_000_000)), by_certificate=True)
+
+    def may_send_batch(self, party: PartyId) -> None:
+        """Before a batch is read. Raises `RateLimited` while the lines of earlier ones are waited for."""
+        if self.limits is not None:
+            self.limits.batch(party)
+
+    def count_lines(self, party: PartyId, count: int) -> None:
+        """After a batch was read: so many lines it had."""
+        if self.limits is not None:
+            self.limits.lines(party, count)
 
     async def center_once(self, request: web.Request, idempotency_key: str | None) -> PartyId:
         """A service center that changes something: its token is used up.

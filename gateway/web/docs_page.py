@@ -51,7 +51,10 @@ summary { cursor: pointer; color: var(--accent); }
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 #: The Content-Security-Policy of these pages: nothing but their own style.
-POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'"
+POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 
 _START: Final = """umrah-gateway token --party sc-01      # a bearer token, good for five minutes
 TOKEN=$(umrah-gateway token --party sc-01)"""

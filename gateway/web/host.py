@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -14,8 +13,8 @@ from aiohttp.typedefs import Handler
 
 from gateway.errors import Misconfigured
 from gateway.pipeline.engine import Engine
-from gateway.settings import Settings
 from gateway.settings.model import Listener
+from gateway.web.acceptor import Acceptor
 from gateway.web.admin import Admin
 from gateway.web.authentication import PartyKeys
 from gateway.web.batches import Batches
@@ -27,14 +26,15 @@ from gateway.web.messages import Messages
 from gateway.web.middleware import UnderWay, answer_always, protect
 from gateway.web.operators import OperatorTokens
 from gateway.web.photos import Photos
+from gateway.web.rate_limits import RATE_LIMITS, RateLimits
 from gateway.web.reports import OperatorReports, Reports
 from gateway.web.soap_services import SoapServices
+from gateway.web.tls import listener_context
 
 #: How long requests under way may go on once the host stops.
 _GRACE_S: Final = 10.0
 #: For the last answers to be written, once nothing is under way.
 _CLOSING_S: Final = 1.0
-_HANDSHAKE_S: Final = 10.0
 _BACKLOG: Final = 512
 
 T = TypeVar("T")
@@ -72,11 +72,10 @@ def _by_path(routes: list[web.RouteDef]) -> Handlers:
 class _Listening:
     """A listener that is up."""
 
-    server: asyncio.Server
+    acceptor: Acceptor
     runner: web.AppRunner
     under_way: UnderWay
     switch: Switch
-    tls: ssl.SSLContext | None
     url: str
     #: As parties reach it: written into answers.
     base_url: str
@@ -86,7 +85,7 @@ class _Listening:
 
         aiohttp's own shutdown takes no more bytes of a body: it comes only when no body is awaited.
         """
-        self.server.close()
+        self.acceptor.close()
         await self.under_way.ended(grace_s)
         await self.runner.cleanup()
 
@@ -109,7 +108,8 @@ class WebHost:
         self._details = details
         self._engine = engine
         self._formats = formats
-        self._door = Door(engine, keys)
+        self._limits = RateLimits(engine.settings, engine.metrics)
+        self._door = Door(engine, keys, self._limits)
         self._operators = operators
         self._soap = soap
         self._soap_routes: list[web.RouteDef] = []
@@ -126,8 +126,8 @@ class WebHost:
             self._admin_handlers = Admin(
                 self._engine, self._operators, lambda: self._intake_open, self._details
             )
-            self._admin = await self._listen(listeners.admin, self._admin_routes)
-            self._public = await self._listen(listeners.public, self._public_routes)
+            self._admin = await self._listen(listeners.admin, self._admin_routes, public=False)
+            self._public = await self._listen(listeners.public, self._public_routes, public=True)
         except BaseException:
             await self.stop()
             raise
@@ -148,16 +148,19 @@ class WebHost:
     def use(self, engine: Engine, keys: PartyKeys, operators: OperatorTokens) -> None:
         """Serve what comes from now on with another engine; requests under way end with the one before.
 
-        What was fixed by listening stays: addresses, the base URL, the names of TLS files. A certificate that
-        was renewed in its file is shown from now on. Raises `Misconfigured`; nothing is changed then.
+        What was fixed by listening stays: addresses, the base URL, the names of TLS files. Certificates, keys
+        and authorities that were renewed in their files are used from now on, for new connections; the others
+        go on. Raises `Misconfigured`; nothing is changed then.
         """
         public, admin = _up(self._public), _up(self._admin)
         listeners = engine.settings.gateway.listeners
-        _renew(public.tls, listeners.public, engine.settings)
-        _renew(admin.tls, listeners.admin, engine.settings)
+        public_tls = listener_context(listeners.public, engine.settings, public=True)
+        admin_tls = listener_context(listeners.admin, engine.settings, public=False)
+        public.acceptor.tls, admin.acceptor.tls = public_tls, admin_tls
         if self._admin_handlers is not None:
             self._admin_handlers.close()
-        self._engine, self._operators, self._door = engine, operators, Door(engine, keys)
+        self._limits.use(engine.settings)
+        self._engine, self._operators, self._door = engine, operators, Door(engine, keys, self._limits)
         self._admin_handlers = self._admin_side(engine, operators)
         admin.switch.turn(self._admin_routes(admin.base_url))
         public.switch.turn(self._public_routes(public.base_url))
@@ -199,28 +202,36 @@ class WebHost:
         reports = OperatorReports(self._engine, self._operators)
         return [*self._admin_handlers.routes(), *reports.routes()]
 
-    async def _listen(self, listener: Listener, routes: Callable[[str], list[web.RouteDef]]) -> _Listening:
+    async def _listen(
+        self, listener: Listener, routes: Callable[[str], list[web.RouteDef]], *, public: bool
+    ) -> _Listening:
         """Take the address first: its port is written into answers."""
         settings = self._engine.settings
-        context = _tls(listener, settings)
+        context = listener_context(listener, settings, public=public)
         taken = _taken(listener)
         try:
             url = _url(listener, taken, context)
             base_url = settings.gateway.base_url if listener.port else url
             under_way = UnderWay()
             switch = Switch(routes(base_url))
-            runner = _runner(base_url, switch.routes, under_way)
+            runner = _runner(base_url, switch.routes, under_way, self._limits if public else None)
             await runner.setup()
-            server = await asyncio.get_running_loop().create_server(
+            acceptor = Acceptor(
+                taken,
                 connections(_up(runner.server), base_url, settings.gateway.intake.header_timeout_s),
-                sock=taken,
-                ssl=context,
-                ssl_handshake_timeout=_HANDSHAKE_S if context else None,
+                context,
+                most_per_address=settings.gateway.connections.max_per_address,
+                on_refused=self._tell_connection_refused,
             )
+            acceptor.start()
         except BaseException:
             taken.close()
             raise
-        return _Listening(server, runner, under_way, switch, context, url, base_url)
+        return _Listening(acceptor, runner, under_way, switch, url, base_url)
+
+    def _tell_connection_refused(self) -> None:
+        """A number only: whoever opens so many must not fill the log as well."""
+        self._engine.metrics.rejected.labels("", "connection", "too_many_connections").inc()
 
 
 def _up(found: T | None) -> T:
@@ -243,32 +254,12 @@ def _url(listener: Listener, taken: socket.socket, context: ssl.SSLContext | Non
     return f"{'https' if context else 'http'}://{host}:{taken.getsockname()[1]}"
 
 
-def _runner(base_url: str, routes: list[web.RouteDef], under_way: UnderWay) -> web.AppRunner:
+def _runner(
+    base_url: str, routes: list[web.RouteDef], under_way: UnderWay, limits: RateLimits | None
+) -> web.AppRunner:
     app = web.Application(middlewares=[answer_always(base_url, under_way)])
+    if limits is not None:
+        app[RATE_LIMITS] = limits
     app.on_response_prepare.append(protect)
     app.add_routes(routes)
     return web.AppRunner(app, shutdown_timeout=_CLOSING_S)
-
-
-def _tls(listener: Listener, settings: Settings) -> ssl.SSLContext | None:
-    if listener.tls is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.file(listener.tls.certificate), settings.file(listener.tls.key))
-        if listener.tls.client_ca is not None:
-            context.load_verify_locations(settings.file(listener.tls.client_ca))
-            # Optional: a party may prove itself by token instead.
-            context.verify_mode = ssl.CERT_OPTIONAL
-    except (OSError, ssl.SSLError) as error:
-        raise Misconfigured(["gateway.yaml:1:1: a listener's TLS files cannot be used"]) from error
-    return context
-
-
-def _renew(context: ssl.SSLContext | None, listener: Listener, settings: Settings) -> None:
-    """Take a listener's certificate and key from their files again, once they are known to fit."""
-    if context is None or listener.tls is None:
-        return
-    _tls(listener, settings)
-    context.load_cert_chain(settings.file(listener.tls.certificate), settings.file(listener.tls.key))

@@ -79,7 +79,7 @@ def problem_of(error: Exception) -> Problem:
 
 def _challenge(code: str) -> str:
     """RFC 6750, 3."""
-    named = "" if code == "unauthenticated" else ', error="invalid_token"'
+    named = ', error="invalid_token"' if code.startswith("token_") else ""
     return f'Bearer realm="umrah-gateway"{named}'
 
 

@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, Final, Protocol
@@ -29,12 +29,15 @@ from gateway.settings import Settings
 from gateway.soap import Contract, SoapService, load_contract
 from gateway.soap.envelope import Envelope
 from gateway.soap.publish import published
+from gateway.soap.security.parties import NOBODY_SIGNS, SigningParties
 from gateway.soap.server import LIMITS, SoapAnswer, SoapFault, SoapServer
-from gateway.soap.wsse import SECURITY_TAG, Freshness, PartySecrets, prove, read_token
+from gateway.soap.wsse import SECURITY_TAG, Freshness, PartySecrets, Proven, prove, read_token
 from gateway.web.body import BodyLimits, check_headers, decoded
 from gateway.web.middleware import CALLER, REQUEST_ID, expect_later
 from gateway.web.places import Places
 from gateway.web.problems import RateLimited, text
+from gateway.web.rate_limits import count_request
+from gateway.web.tls import NO_CERTIFICATES, PartyCertificates, shown_by
 from gateway.web.tokens import write_secret
 from schemas import catalogue
 from schemas.violation import Violation
@@ -117,18 +120,41 @@ class SoapDoor:
     use_once: UseOnce
     clock: Clock
     freshness: Freshness = _FRESHNESS
+    #: Those whose messages are signed.
+    signatures: SigningParties = NOBODY_SIGNS
+    #: Those that TLS client certificates prove.
+    certificates: PartyCertificates = NO_CERTIFICATES
 
     async def party(self, request: web.Request, envelope: Envelope) -> PartyId:
-        """Who sends this envelope. Raises `Refused`."""
+        """Who sends this envelope. Raises `Refused`.
+
+        A client certificate is enough where nothing has to be signed; a `wsse:Security` block besides it has
+        to be of the same party.
+        """
         now = self.clock.now()
-        token = read_token(envelope.headers, now, self.freshness)
-        proven = prove(token, self.secrets, now, self.freshness, clear_allowed=_is_private(request))
+        shown = shown_by(request)
+        certified = None if shown is None else PartyId(self.certificates.party(shown, now))
+        if certified is not None and not any(block.tag == SECURITY_TAG for block in envelope.headers):
+            if self.signatures.must_sign(certified):
+                raise Refused("signature_missing", status=401)
+            return certified
+        proven = self.signatures.prove(envelope, self.freshness) or self._introduced(request, envelope, now)
         party = PartyId(proven.party)
+        if certified is not None and certified != party:
+            raise Refused("credentials_differ", status=401)
         if proven.nonce_id is not None and not await self.use_once(
             party, proven.nonce_id, "", expires_at=micros(proven.ends_at), now=micros(now)
         ):
             raise Refused("token_replayed", status=401)
         return party
+
+    def _introduced(self, request: web.Request, envelope: Envelope, now: datetime) -> Proven:
+        """By a UsernameToken, for a party that was not told to sign."""
+        token = read_token(envelope.headers, now, self.freshness)
+        proven = prove(token, self.secrets, now, self.freshness, clear_allowed=_is_private(request))
+        if self.signatures.must_sign(PartyId(proven.party)):
+            raise Refused("signature_missing", status=401)
+        return proven
 
 
 def _is_private(request: web.Request) -> bool:
@@ -257,7 +283,8 @@ class _Service:
             answer = await self.answer(request, announced)
         except SoapFault as fault:
             _log(request, fault.code)
-            answer = self._server.fault(fault, announced)
+            known = self._in_force.door.signatures.answering(request.get(CALLER))
+            answer = self._server.fault(fault, announced, security=known)
             if isinstance(fault, _Busy):
                 answer, headers = replace(answer, status=503), {"Retry-After": str(fault.retry_after_s)}
         except Exception:
@@ -275,6 +302,7 @@ class _Service:
             envelope = self._server.open(announced, await self._body(request))
             party = await door.party(request, envelope)
             request[CALLER] = party
+            count_request(request, party)
             if party != self._sender:
                 raise Refused("forbidden", status=403)
             call = self._server.read(envelope)
@@ -287,7 +315,7 @@ class _Service:
         except Unavailable as error:
             raise _fault(error.code, error, ours=True) from error
         taking = take(party, operation.kind, body, _key(operation, body))
-        return self._server.answer(call, await self._taken(request, taking))
+        return self._server.answer(call, await self._taken(request, taking), door.signatures.answering(party))
 
     async def _body(self, request: web.Request) -> bytes:
         try:

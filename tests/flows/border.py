@@ -7,7 +7,7 @@ from datetime import date
 from itertools import count
 from typing import Any
 
-from gateway.flows.movements import number_index
+from gateway.flows.subjects import visa_index
 from gateway.ledger.books import Presence, Visa
 from gateway.ledger.records import Taken
 from gateway.message import Answered, MessageId, PartyId
@@ -54,7 +54,7 @@ async def number_of(world: World, application: MessageId) -> str:
 
 
 async def find(world: World, number: str = NUMBER) -> Visa | None:
-    index = number_index(world.engine.office, number)
+    index = visa_index(number, world.engine.vault)
     return await world.engine.ledger.look(lambda books: books.visa(index))
 
 

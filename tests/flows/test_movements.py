@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gateway.errors import Conflict, Refused
-from gateway.flows.movements import number_index
+from gateway.flows.subjects import visa_index
 from gateway.ledger.books import Presence
 from gateway.message import MessageId, PartyId
 from gateway.pipeline import operate
@@ -137,7 +137,7 @@ async def test_parked_movements_are_applied_in_order_of_time_once_the_visa_is_is
         assert row is not None
         assert row.code is None
     parked = await world.engine.ledger.look(
-        lambda books: books.parked_movements(number_index(world.engine.office, NUMBER))
+        lambda books: books.parked_movements(visa_index(NUMBER, world.engine.vault))
     )
     assert parked == []
 

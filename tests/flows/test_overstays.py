@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Refused
-from gateway.flows.movements import number_index
+from gateway.flows.subjects import visa_index
 from gateway.flows.overstays import over_limit
 from gateway.ledger.books import Presence
 from gateway.ledger.records import MessageFilter
@@ -406,7 +406,7 @@ async def _is_as_told(world: World, moves: set[_Move], *, left: bool) -> None:
     assert found.presence is (Presence.DEPARTED if left else Presence.OVERSTAYED)
     heard = [event["event_id"] for event in await told(world, CENTER) if "event_id" in event]
     assert len(heard) == len(set(heard)) == len(moves)
-    index = number_index(world.engine.office, NUMBER)
+    index = visa_index(NUMBER, world.engine.vault)
     kept = await world.engine.ledger.look(lambda books: books.movements(index))
     assert [movement.matched for movement in kept] == [True] * len(moves)
     levels = await _levels(world)

@@ -17,6 +17,7 @@ from gateway.ledger.port import (
     CancelAsked,
     GateClosed,
     Ledger,
+    Note,
     Opened,
     Progress,
     ReferenceRecord,
@@ -321,7 +322,7 @@ async def test_a_review_ends_only_when_a_second_operator_confirms_and_raises_the
             await revision(ledger, message.id),
             "refused",
             None,
-            "told so by the mission",
+            Note(b"sealed", "0" * 64),
             "operator-1",
             now(clock),
         )
@@ -347,7 +348,13 @@ async def test_sending_again_after_a_review_frees_the_intent(ledger: Ledger, clo
     await ledger.apply(move(held, State.UNDER_REVIEW, clock, code="no_inquiry", attempts=[closed]))
     await ledger.propose(
         Resolution(
-            message.id, await revision(ledger, message.id), "send_again", None, "none there", "a", now(clock)
+            message.id,
+            await revision(ledger, message.id),
+            "send_again",
+            None,
+            Note(b"sealed", "0" * 64),
+            "a",
+            now(clock),
         )
     )
     await ledger.confirm_resolution(

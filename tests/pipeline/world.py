@@ -141,7 +141,7 @@ async def open_world(folder: Path) -> World:
     engine = Engine(
         settings=settings,
         ledger=ledger,
-        vault=open_vault(folder / "keys"),
+        vault=open_vault(folder / "keys", settings.gateway.retention, clock),
         clock=clock,
         hints=Hints(),
         metrics=Metrics(CollectorRegistry()),

@@ -230,7 +230,8 @@ def test_a_fault_between_files_is_told_at_its_place_by_its_check_alone(
 
 
 def test_every_check_has_a_case() -> None:
-    with_files = {"party_keys", "tls_keys", "webhook_secrets"}
+    with_files = {"party_keys", "tls_keys", "webhook_secrets", "soap_security_files"}
+    with_files |= {"authorities", "bound_certificates", "certificates_are_asked_for", "tls_is_used"}
     names = {check.__name__ for module in (checks, operation_checks) for check in module.CHECKS}
     assert names == {case[0] for case in CASES} | with_files
 

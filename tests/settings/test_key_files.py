@@ -46,7 +46,7 @@ def with_party_key(tmp_path: Path, algorithm: str = "EdDSA") -> Path:
 
 def with_tls(tmp_path: Path) -> Path:
     tls = "    tls: {certificate: us.crt, key: us.key}\n"
-    return write(tmp_path, destinations=FILES["destinations"] + tls)
+    return write(tmp_path, destinations=FILES["destinations"].replace("http:", "https:") + tls)
 
 
 @pytest.mark.parametrize(("algorithm", "wrong"), [("EdDSA", "ES256"), ("ES256", "EdDSA")])

@@ -88,7 +88,8 @@ CREATE TABLE message (
     completed_at     INTEGER,
     -- set while live; a second live application of the person can't be recorded
     live_person_key  BLOB,
-    person_index     BLOB,
+    -- of the passport and its issuing state
+    passport_index   BLOB,
     payload_sha      BLOB,
     data_key         BLOB NOT NULL,
     sealed_payload   BLOB NOT NULL,
@@ -98,6 +99,7 @@ CREATE TABLE message (
 ) STRICT;
 CREATE UNIQUE INDEX message_line ON message (batch_id, line) WHERE batch_id IS NOT NULL;
 CREATE UNIQUE INDEX message_key ON message (party, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX message_passport ON message (passport_index) WHERE passport_index IS NOT NULL;
 CREATE UNIQUE INDEX message_person ON message (live_person_key) WHERE live_person_key IS NOT NULL;
 CREATE INDEX message_due ON message (lane, next_at) WHERE state = 'ready';
 CREATE INDEX message_inquiry ON message (next_at)
@@ -250,7 +252,9 @@ CREATE TABLE resolution (
     revision     INTEGER NOT NULL,
     decision     TEXT NOT NULL CHECK (decision IN ('issued', 'refused', 'send_again', 'done')),
     sealed_visa  BLOB,
-    reason       TEXT NOT NULL,
+    -- why, as the audit log keeps it
+    commitment   TEXT NOT NULL,
+    note         BLOB NOT NULL,
     proposed_by  TEXT NOT NULL,
     proposed_at  INTEGER NOT NULL
 ) STRICT;
@@ -272,8 +276,12 @@ CREATE TABLE token_use (
     PRIMARY KEY (party, jti)
 ) STRICT, WITHOUT ROWID;
 
+-- The journal: each writer's entries in a chain of hashes. It holds commitments, no values.
 CREATE TABLE audit (
     seq        INTEGER PRIMARY KEY,
+    chain      TEXT NOT NULL,
+    number     INTEGER NOT NULL,
+    hash       BLOB NOT NULL,
     at         INTEGER NOT NULL,
     message_id TEXT,
     batch_id   TEXT,
@@ -283,9 +291,56 @@ CREATE TABLE audit (
     actor      TEXT NOT NULL,
     code       TEXT,
     -- how far the records had come (record.seq): the versions that this was decided under
-    records    INTEGER NOT NULL DEFAULT 0
+    records    INTEGER NOT NULL DEFAULT 0,
+    -- JSON: `disclosed` names scopes
+    detail     TEXT,
+    commitment TEXT,
+    -- an operator's reason, sealed; only its commitment is part of the chain
+    note       BLOB
 ) STRICT;
 CREATE INDEX audit_message ON audit (message_id, seq) WHERE message_id IS NOT NULL;
+CREATE INDEX audit_batch ON audit (batch_id, seq) WHERE batch_id IS NOT NULL AND message_id IS NULL;
+
+-- How far each chain has come.
+CREATE TABLE chain (
+    name   TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    hash   BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The heads of all chains at one moment, signed.
+CREATE TABLE checkpoint (
+    number    INTEGER PRIMARY KEY,
+    at        INTEGER NOT NULL,
+    document  TEXT NOT NULL,
+    signature BLOB NOT NULL
+) STRICT;
+
+-- Who may be given which fields for what, by which version of the rules: audit entries name these.
+CREATE TABLE scope (
+    id        INTEGER PRIMARY KEY,
+    receiver  TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    purpose   TEXT NOT NULL,
+    rule      TEXT NOT NULL,
+    fields    TEXT NOT NULL,
+    UNIQUE (receiver, operation, purpose, rule, fields)
+) STRICT;
+
+-- The text of every configuration file that was ever in force, by its SHA-256.
+CREATE TABLE policy_text (
+    digest TEXT PRIMARY KEY,
+    name   TEXT NOT NULL,
+    text   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Messages that name a visa, by the blind index of its number.
+CREATE TABLE named_visa (
+    number_index BLOB NOT NULL,
+    message_id   TEXT NOT NULL,
+    PRIMARY KEY (number_index, message_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX named_visa_message ON named_visa (message_id);
 
 -- Photos that a party put once; its lines name them. The digest is a keyed one, as every look-up key is.
 CREATE TABLE photo (

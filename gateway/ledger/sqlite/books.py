@@ -11,8 +11,9 @@ from gateway.ledger.books import Event, Movement, Presence, Quota, QuotaState, R
 from gateway.ledger.records import MessageRow, NewMessage
 from gateway.ledger.sqlite import rows
 from gateway.ledger.sqlite.connection import Row
+from gateway.ledger.sqlite.journal import write_audit
 from gateway.ledger.sqlite.memory import BookMemory
-from gateway.ledger.sqlite.rows import insert_message, record, write_audit
+from gateway.ledger.sqlite.rows import insert_message, record
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import BatchFacts, MessageId, Micros, PartyId
 
@@ -66,6 +67,7 @@ class SqliteBooks:
             (kind, id, owner, version, json.dumps(facts, sort_keys=True, default=str), self.now, message_id),
         )
         self._memory.forget()
+        tx.journal.records_came_to(int(row["seq"]) if row else 0)
         if kind in _GATE_READS:
             self._wake_held_by_records()
         return record(row)
@@ -239,6 +241,10 @@ class SqliteBooks:
             " correlation_id, data_key, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (event.receiver, event.kind, event.message_id, self.now, event.id, event.subject,
              event.classification, event.correlation_id, event.data_key, event.sealed),
+        )  # fmt: skip
+        write_audit(
+            self._tx, at=self.now, message_id=event.message_id, action="tell", actor="gateway",
+            disclosed=[event.disclosed], detail={"event": event.id},
         )  # fmt: skip
 
     def release_person(self, message_id: MessageId) -> None:

@@ -16,7 +16,8 @@ from gateway.ledger.port import (
 )
 from gateway.ledger.sqlite.books import SqliteBooks, give_back
 from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.rows import CLAIMED_COLUMNS, claimed, insert_message, tell_center, write_audit
+from gateway.ledger.sqlite.journal import write_audit
+from gateway.ledger.sqlite.rows import CLAIMED_COLUMNS, claimed, insert_message, tell_center
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import Micros
 from gateway.states import FINAL, Outcome, PublicState, State, check_move, public_state
@@ -200,6 +201,7 @@ def _write_move(tx: Transaction, move: Move) -> Row:
     write_audit(
         tx, at=move.now, message_id=message.id, batch_id=message.batch_id, action=move.action,
         before=message.state, after=to, actor=move.actor, code=move.code,
+        disclosed=[attempt.disclosed for attempt in move.attempts if attempt.disclosed is not None],
     )  # fmt: skip
     return row
 
@@ -301,5 +303,5 @@ def keep_late_answer(tx: Transaction, message: Claimed, attempt: AttemptRecord, 
     )
     write_audit(
         tx, at=now, message_id=message.id, batch_id=message.batch_id, action="late_answer", actor="worker",
-        code=attempt.outcome,
+        code=attempt.outcome, disclosed=[attempt.disclosed] if attempt.disclosed else (),
     )  # fmt: skip

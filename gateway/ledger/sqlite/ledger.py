@@ -15,7 +15,8 @@ from gateway.clock import micros
 from gateway.errors import Unavailable
 from gateway.ledger import port
 from gateway.ledger.books import Books, QuotaState, Record
-from gateway.ledger.sqlite import carrying, intake, operating, photos, reading, reporting, sweeping
+from gateway.ledger.journal import Entry, Head
+from gateway.ledger.sqlite import auditing, carrying, intake, operating, photos, reading, reporting, sweeping
 from gateway.ledger.sqlite.books import SqliteBooks
 from gateway.ledger.sqlite.connection import (
     Connection,
@@ -27,7 +28,7 @@ from gateway.ledger.sqlite.connection import (
 )
 from gateway.ledger.sqlite.memory import BookMemory
 from gateway.ledger.sqlite.writer import GroupCommitWriter, Transaction
-from gateway.message import BatchId, MessageId, Micros, PartyId
+from gateway.message import BatchId, Disclosure, MessageId, Micros, PartyId
 from gateway.ports import Clock
 from gateway.states import PublicState
 
@@ -195,8 +196,10 @@ class SqliteLedger:
 
     # what parties and operators ask for
 
-    async def cancel(self, message_id: MessageId, *, actor: str, now: Micros) -> port.MessageRow:
-        return await self._write(lambda tx: operating.cancel(tx, message_id, actor, now))
+    async def cancel(
+        self, message_id: MessageId, *, actor: str, now: Micros, why: port.Note | None = None
+    ) -> port.MessageRow:
+        return await self._write(lambda tx: operating.cancel(tx, message_id, actor, now, why))
 
     async def add_message(self, message: port.NewMessage, *, actor: str) -> MessageId:
         return await self._write(lambda tx: operating.add_message(tx, message, actor))
@@ -204,7 +207,9 @@ class SqliteLedger:
     async def confirm_batch(self, batch_id: BatchId, *, now: Micros) -> None:
         await self._write(lambda tx: operating.confirm_batch(tx, batch_id, now))
 
-    async def hurry(self, message_id: MessageId, *, actor: str, reason: str, now: Micros) -> port.MessageRow:
+    async def hurry(
+        self, message_id: MessageId, *, actor: str, reason: port.Note, now: Micros
+    ) -> port.MessageRow:
         return await self._write(lambda tx: operating.hurry(tx, message_id, actor, reason, now))
 
     async def propose(self, resolution: port.Resolution) -> None:
@@ -247,9 +252,38 @@ class SqliteLedger:
         )
 
     async def rewind(
-        self, receiver: PartyId, channel: str, seq: int, *, actor: str, reason: str, now: Micros
+        self, receiver: PartyId, channel: str, seq: int, *, actor: str, reason: port.Note, now: Micros
     ) -> port.Position:
         return await self._write(lambda tx: operating.rewind(tx, receiver, channel, seq, actor, reason, now))
+
+    # the journal
+
+    async def note(self, entry: Entry, *, disclosed: Sequence[Disclosure] = ()) -> None:
+        await self._write(lambda tx: auditing.note(tx, entry, disclosed), quick=True)
+
+    async def configured(self, texts: Mapping[str, tuple[str, str]], entry: Entry) -> None:
+        await self._write(lambda tx: auditing.configured(tx, texts, entry))
+
+    async def put_checkpoint(self, checkpoint: port.Checkpoint) -> bool:
+        return await self._write(lambda tx: auditing.put_checkpoint(tx, checkpoint), quick=True)
+
+    async def journal(self, *, after: int, limit: int) -> Sequence[port.JournalRow]:
+        return await self._read(lambda reader: auditing.journal(reader, after, limit))
+
+    async def heads(self) -> Mapping[str, Head]:
+        return await self._read(auditing.heads)
+
+    async def checkpoints(self, *, after: int, limit: int) -> Sequence[port.Checkpoint]:
+        return await self._read(lambda reader: auditing.checkpoints(reader, after, limit))
+
+    async def last_checkpoint(self) -> port.Checkpoint | None:
+        return await self._read(auditing.last_checkpoint)
+
+    async def policy_texts(self) -> Mapping[str, tuple[str, str]]:
+        return await self._read(auditing.policy_texts)
+
+    async def disclosures(self, passports: Sequence[bytes]) -> Sequence[port.Disclosed]:
+        return await self._read(lambda reader: auditing.disclosures(reader, passports))
 
     # reading
 

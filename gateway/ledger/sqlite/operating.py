@@ -12,6 +12,7 @@ from gateway.ledger.books import Books
 from gateway.ledger.records import (
     MessageRow,
     NewMessage,
+    Note,
     Position,
     Progress,
     ReferenceRecord,
@@ -23,7 +24,8 @@ from gateway.ledger.sqlite import rows
 from gateway.ledger.sqlite.books import SqliteBooks, give_back
 from gateway.ledger.sqlite.carrying import settle_parent
 from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.rows import insert_message, tell_center, write_audit
+from gateway.ledger.sqlite.journal import write_audit
+from gateway.ledger.sqlite.rows import insert_message, tell_center
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import BatchId, MessageId, Micros, PartyId
 from gateway.states import FINAL, Outcome, State, check_move, public_state
@@ -32,7 +34,9 @@ from gateway.states import FINAL, Outcome, State, check_move, public_state
 _CANCELLED_AT_ONCE = frozenset({State.ACCEPTED, State.READY, State.HELD, State.AWAITING, State.UNDER_REVIEW})
 
 
-def cancel(tx: Transaction, message_id: MessageId, actor: str, now: Micros) -> MessageRow:
+def cancel(
+    tx: Transaction, message_id: MessageId, actor: str, now: Micros, why: Note | None = None
+) -> MessageRow:
     row = _row(tx, message_id)
     state = State(row["state"])
     if row["kind"] != "visa.application":
@@ -40,10 +44,10 @@ def cancel(tx: Transaction, message_id: MessageId, actor: str, now: Micros) -> M
     if state in FINAL and row["outcome"] != Outcome.ISSUED:
         raise Conflict("already_settled")
     if state in _CANCELLED_AT_ONCE and not _may_have_effect(tx, message_id):
-        _end(tx, row, State.CANCELLED, None, "cancelled", actor, now)
+        _end(tx, row, State.CANCELLED, None, "cancelled", actor, now, why=why)
     elif row["cancel_requested_at"] is None:
         tx.run("UPDATE message SET cancel_requested_at = ? WHERE id = ?", (now, message_id))
-        _audit(tx, row, "cancel_requested", row["state"], actor, now)
+        _audit(tx, row, "cancel_requested", row["state"], actor, now, why)
     return rows.message(_row(tx, message_id))
 
 
@@ -69,6 +73,7 @@ def _end(
     actor: str,
     now: Micros,
     progress: Progress | None = None,
+    why: Note | None = None,
 ) -> None:
     """A move made by a person on a message that no worker holds; the token is raised against late ones."""
     check_move(State(row["state"]), to)
@@ -92,13 +97,15 @@ def _end(
         tx, kind=row["kind"], party=row["party"], message_id=row["id"], batch_id=row["batch_id"],
         revision=row["revision"] + 1, shown=shown,
     )  # fmt: skip
-    _audit(tx, row, code or to, to, actor, now)
+    _audit(tx, row, code or to, to, actor, now, why)
 
 
-def _audit(tx: Transaction, row: Row, action: str, after: str, actor: str, now: Micros) -> None:
+def _audit(
+    tx: Transaction, row: Row, action: str, after: str, actor: str, now: Micros, why: Note | None = None
+) -> None:
     write_audit(
         tx, at=now, message_id=row["id"], batch_id=row["batch_id"], action=action, before=row["state"],
-        after=after, actor=actor,
+        after=after, actor=actor, why=why,
     )  # fmt: skip
 
 
@@ -117,10 +124,15 @@ def add_message(tx: Transaction, new: NewMessage, actor: str) -> MessageId:
 
 
 def confirm_batch(tx: Transaction, batch_id: BatchId, now: Micros) -> None:
-    tx.run("UPDATE batch SET confirmed_at = coalesce(confirmed_at, ?) WHERE id = ?", (now, batch_id))
+    confirmed = tx.one(
+        "UPDATE batch SET confirmed_at = ? WHERE id = ? AND confirmed_at IS NULL RETURNING party",
+        (now, batch_id),
+    )
+    if confirmed is not None:
+        write_audit(tx, at=now, batch_id=batch_id, action="confirm_batch", actor=confirmed["party"])
 
 
-def hurry(tx: Transaction, message_id: MessageId, actor: str, reason: str, now: Micros) -> MessageRow:
+def hurry(tx: Transaction, message_id: MessageId, actor: str, reason: Note, now: Micros) -> MessageRow:
     row = _row(tx, message_id)
     state = State(row["state"])
     if state in FINAL:
@@ -137,7 +149,7 @@ def hurry(tx: Transaction, message_id: MessageId, actor: str, reason: str, now: 
         tx.run("UPDATE message SET next_at = ?, hurried_at = ? WHERE id = ?", (now, now, message_id))
     write_audit(
         tx, at=now, message_id=message_id, batch_id=row["batch_id"], action="retry", before=state,
-        after=None, actor=actor, code=reason,
+        after=None, actor=actor, why=reason,
     )  # fmt: skip
     return rows.message(_row(tx, message_id))
 
@@ -150,13 +162,14 @@ def propose(tx: Transaction, resolution: Resolution) -> None:
         raise Conflict("nothing_was_sent")
     tx.run(
         "INSERT OR REPLACE INTO resolution"
-        " (message_id, revision, decision, sealed_visa, reason, proposed_by, proposed_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " (message_id, revision, decision, sealed_visa, commitment, note, proposed_by, proposed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (resolution.message_id, resolution.revision, resolution.decision, resolution.sealed_visa,
-         resolution.reason, resolution.proposed_by, resolution.proposed_at),
+         resolution.reason.commitment, resolution.reason.sealed, resolution.proposed_by,
+         resolution.proposed_at),
     )  # fmt: skip
     _audit(tx, row, f"propose_{resolution.decision}", row["state"], resolution.proposed_by,
-           resolution.proposed_at)  # fmt: skip
+           resolution.proposed_at, resolution.reason)  # fmt: skip
 
 
 def confirm_resolution(
@@ -290,7 +303,7 @@ def _come_to(tx: Transaction, receiver: PartyId, channel: str) -> int:
 
 
 def rewind(
-    tx: Transaction, receiver: PartyId, channel: str, seq: int, actor: str, reason: str, now: Micros
+    tx: Transaction, receiver: PartyId, channel: str, seq: int, actor: str, reason: Note, now: Micros
 ) -> Position:
     if seq > _come_to(tx, receiver, channel):
         raise Conflict("not_delivered_yet")
@@ -300,5 +313,7 @@ def rewind(
         " next_at = excluded.next_at",
         (receiver, channel, seq, now),
     )
-    write_audit(tx, at=now, action=f"rewind {channel} {receiver}", actor=actor, code=reason)
+    write_audit(
+        tx, at=now, action=f"rewind {channel} {receiver}", actor=actor, why=reason,
+    )  # fmt: skip
     return Position(seq, 0, now)

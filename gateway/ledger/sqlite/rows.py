@@ -12,6 +12,7 @@ from gateway.ledger.records import (
     Claimed,
     MessageRow,
     NewMessage,
+    Note,
     Resolution,
     StoredEvent,
 )
@@ -148,6 +149,8 @@ def audit(row: Row) -> AuditRow:
         actor=row["actor"],
         code=row["code"],
         records=row["records"],
+        detail=None if row["detail"] is None else json.loads(row["detail"]),
+        note=row["note"],
     )
 
 
@@ -187,7 +190,7 @@ def resolution(row: Row) -> Resolution:
         revision=row["revision"],
         decision=row["decision"],
         sealed_visa=row["sealed_visa"],
-        reason=row["reason"],
+        reason=Note(row["note"], row["commitment"]),
         proposed_by=row["proposed_by"],
         proposed_at=Micros(row["proposed_at"]),
     )
@@ -196,7 +199,7 @@ def resolution(row: Row) -> Resolution:
 _INSERT_MESSAGE = """
 INSERT INTO message (id, kind, party, licensee, agent, mission, package, group_number, season, batch_id,
     batch_reference, line, parent_id, reference, idempotency_key, lane, state, public_state, outcome, code,
-    next_at, deadline_at, received_at, updated_at, completed_at, live_person_key, person_index, payload_sha,
+    next_at, deadline_at, received_at, updated_at, completed_at, live_person_key, passport_index, payload_sha,
     data_key, sealed_payload, sealed_progress, progress_revision, versions)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
@@ -216,10 +219,12 @@ def insert_message(tx: Transaction, new: NewMessage) -> None:
          where.group_number, where.season, new.batch_id, where.batch_reference, new.line, new.parent_id,
          new.reference, new.idempotency_key, new.lane, new.state, shown, new.outcome, new.code, new.next_at,
          new.deadline_at, new.received_at, new.received_at,
-         new.received_at if new.state is State.COMPLETED else None, live, new.person_key, new.payload_sha,
+         new.received_at if new.state is State.COMPLETED else None, live, new.passport_key, new.payload_sha,
          new.data_key, new.sealed_payload, new.sealed_progress, 1 if new.sealed_progress else 0,
          new.versions),
     )  # fmt: skip
+    for index in new.visas_named:
+        tx.run("INSERT INTO named_visa (number_index, message_id) VALUES (?, ?)", (index, new.id))
     tx.counters.count(new.batch_id, None, shown)
 
 
@@ -240,23 +245,3 @@ def tell_center(
             " VALUES (?, 'visa.result', ?, ?, ?, ?)",
             (party, message_id, batch_id, revision, tx.now),
         )
-
-
-def write_audit(
-    tx: Transaction,
-    *,
-    at: int,
-    action: str,
-    actor: str,
-    message_id: str | None = None,
-    batch_id: str | None = None,
-    before: str | None = None,
-    after: str | None = None,
-    code: str | None = None,
-) -> None:
-    """Append to the audit log, with how far the records had come: what was decided was decided under them."""
-    tx.run(
-        "INSERT INTO audit (at, message_id, batch_id, action, from_state, to_state, actor, code, records)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(seq), 0) FROM record))",
-        (at, message_id, batch_id, action, before, after, actor, code),
-    )

@@ -7,7 +7,8 @@ from gateway.ledger.sqlite import intake
 from gateway.ledger.sqlite.books import give_back
 from gateway.ledger.sqlite.carrying import close_open_attempts
 from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.rows import tell_center, write_audit
+from gateway.ledger.sqlite.journal import write_audit
+from gateway.ledger.sqlite.rows import tell_center
 from gateway.ledger.sqlite.writer import Transaction
 from gateway.message import Micros
 from gateway.states import FINAL, State, check_move, public_state

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from gateway.errors import GatewayError, Unavailable
 from gateway.ledger.sqlite.connection import Connection, DatabaseError, IntegrityError, Row
 from gateway.ledger.sqlite.counters import BatchCounters
+from gateway.ledger.sqlite.journal import JournalMemory, JournalPage
 from gateway.message import Micros
 
 T = TypeVar("T")
@@ -34,10 +35,12 @@ _GROUP = 512
 class Transaction:
     """What a unit of work sees of the database."""
 
-    def __init__(self, connection: Connection, now: Micros) -> None:
+    def __init__(self, connection: Connection, now: Micros, journal: JournalMemory | None = None) -> None:
+        """`journal`: what is known of the chain; not needed by those who only read."""
         self._connection = connection
         self.now = now
         self.counters = BatchCounters()
+        self.journal = JournalPage(journal or JournalMemory())
 
     def run(self, sql: str, values: Any = ()) -> int:
         """Execute; the number of rows changed."""
@@ -84,6 +87,7 @@ class GroupCommitWriter:
         on_rollback: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_rollback` is told when a group is undone, for what units keep in memory."""
+        self._journal = JournalMemory()
         self._connect = connect
         self._now = now
         self._on_rollback = on_rollback
@@ -106,8 +110,10 @@ class GroupCommitWriter:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Finish what is queued, then close the connection."""
+        """Finish what is queued, then close the connection. Safe to call again."""
         with self._lock:
+            if self._stopping:
+                return
             self._stopping = True
         await self._enqueue(lambda _: None, durable=True, quick=False)  # all others stand before it
         self._handed_over.put(None)
@@ -224,12 +230,13 @@ class GroupCommitWriter:
     def _run_together(self, units: list[_Unit]) -> None:
         """All statements of a transaction, up to its commit."""
         self._flush_on_commit(any(unit.durable for unit in units))
-        transaction = Transaction(self._connection, self._now())
+        transaction = Transaction(self._connection, self._now(), self._journal)
         self._connection.execute("BEGIN IMMEDIATE")
         with self._undoing():
             for unit in units:
                 _run(unit, transaction)
             transaction.counters.flush(transaction)
+            transaction.journal.flush(transaction)
 
     def _commit(self) -> None:
         with self._undoing():
@@ -243,6 +250,7 @@ class GroupCommitWriter:
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            self._journal.forget()
             self._on_rollback()
             raise
 

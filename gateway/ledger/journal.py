@@ -1,0 +1,90 @@
+"""The journal: what happened, in chains of hashes, so that nobody can change it unseen.
+
+An entry is one line of JSON. Its hash is SHA-256 over the hash of the entry before it in its chain (32 zero
+bytes before the first) and that line. There is one chain a writer, so writers never wait for each other; a
+checkpoint (`gateway.ledger.checkpoints`) signs the heads of all of them. Entries hold ids, states, codes and
+commitments, never a value that a message or a person said: a shredded message leaves the chain whole.
+`docs/audit-log.md` describes the format for those who write a verifier of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.message import Micros
+
+#: Before the first entry of a chain.
+GENESIS: Final = bytes(32)
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. The names are those of the exported line, but for `note`."""
+
+    at: Micros
+    action: str
+    actor: str
+    message_id: str | None = None
+    batch_id: str | None = None
+    before: str | None = None
+    after: str | None = None
+    code: str | None = None
+    #: How far the records had come (`books.Record.seq`): the versions that this was decided under.
+    records: int = 0
+    #: What else is to be known of it: numbers, names of ours, digests.
+    detail: Mapping[str, Any] | None = None
+    #: SHA-256 over salt and text of the note.
+    commitment: str | None = None
+    #: An operator's reason, sealed. It is not part of the chain; its commitment is.
+    note: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a chain has come: the number of its last entry (the first is 1) and that entry's hash."""
+
+    number: int = 0
+    hash: bytes = GENESIS
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """An entry in its place."""
+
+    entry: Entry
+    number: int
+    hash: bytes
+
+
+def link(chain: str, head: Head, entries: Iterable[Entry]) -> Iterator[Linked]:
+    """The entries as they follow the head of that chain."""
+    number, digest = head.number, head.hash
+    for entry in entries:
+        number += 1
+        digest = hashlib.sha256(digest + line(chain, number, entry)).digest()
+        yield Linked(entry, number, digest)
+
+
+def line(chain: str, number: int, entry: Entry) -> bytes:
+    """The entry as one line of JSON: the keys in this order, those without a value left out."""
+    fields = {
+        "chain": chain,
+        "number": number,
+        "at": entry.at,
+        "action": entry.action,
+        "actor": entry.actor,
+        "message": entry.message_id,
+        "batch": entry.batch_id,
+        "from": entry.before,
+        "to": entry.after,
+        "code": entry.code,
+        "records": entry.records,
+        "detail": entry.detail,
+        "commitment": entry.commitment,
+    }
+    return _to_json({name: value for name, value in fields.items() if value is not None}).encode()
