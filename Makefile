@@ -23,7 +23,7 @@ $(VENV)/.runtime: requirements.lock
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "installing the tools for tests (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary lxml -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary lxml,xmlsec -r requirements-dev.lock
 	@touch $@
 
 .PHONY: setup
@@ -65,6 +65,12 @@ survive: $(VENV)/.dev ## the kill test at length: 200 kills (writes benchmarks/s
 bench: $(VENV)/.dev ## the measurements of the README, on this machine (writes benchmarks/latest.json)
 	@$(BIN)/python -m benchmarks.measure
 
+FUZZ ?= 2000
+
+.PHONY: hostile
+hostile: $(VENV)/.dev ## hostile inputs, row by row, then FUZZ=2000 by chance (writes docs/hostile-inputs.md)
+	@$(BIN)/python -m benchmarks.hostile --fuzz $(FUZZ)
+
 .PHONY: sbom
 sbom: $(VENV)/.dev ## what a gateway is made of, from the lock (writes sbom.cdx.json, CycloneDX)
 	@$(BIN)/python -m supply.sbom
@@ -80,7 +86,7 @@ lock: ## resolve the dependencies anew (needs uv)
 
 # What some tests use beside Python; without it they skip. A program and its package, or a package alone.
 SERVICES := rabbitmq-server=rabbitmq-server php=php-cli php-soap libsoap-lite-perl node=nodejs npm=npm javac=default-jdk-headless wsimport=jaxws \
-	gsoap libgsoap-dev g++ libssl-dev
+	gsoap libgsoap-dev g++ libssl-dev xmlsec1=xmlsec1 libwss4j-java
 
 .PHONY: services
 services: ## what some tests use beside Python, with apt (as root or with sudo) and npm

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from adapters import foreign_affairs, interior, registries
 from adapters.service_centers import READERS, WRITERS
 from adapters.service_centers.message_format import read_json, read_xml
+from cli.databases import ledger_of
 from cli.ministry_bus import ministry_bus
 from cli.reference import initial_differs, load_initial
 from gateway.bus.bus import Bus
@@ -26,13 +27,14 @@ from gateway.errors import Misconfigured
 from gateway.http import HttpClient
 from gateway.http.tls import partner_context
 from gateway.ledger.key_files import root_key
-from gateway.ledger.sqlite.ledger import SqliteLedger
+from gateway.ledger.signer_file import FileSigner
 from gateway.ledger.vault import Vault, open_vault
 from gateway.message import Operation, PartyId
 from gateway.observe.log import log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.day import keep_date
 from gateway.pipeline.engine import Engine
+from gateway.pipeline.notary import Notary, note_configuration
 from gateway.pipeline.take import kind_named
 from gateway.pipeline.worker import Hints, Worker
 from gateway.policies.confidentiality import NeedToKnow
@@ -85,8 +87,6 @@ FORMATS = Formats(
     },
 )
 
-_SQLITE = "sqlite:///"
-
 
 @dataclass(slots=True)
 class Gateway:
@@ -97,6 +97,8 @@ class Gateway:
     worker: Worker
     soap: SoapServices
     webhooks: Webhooks
+    #: Signs the audit log.
+    notary: Notary
     #: The ministry's network; None without a broker.
     bus: Bus | None = None
     _carrying: asyncio.Task[None] | None = None
@@ -110,9 +112,12 @@ class Gateway:
         try:
             await keep_date(engine)
             await load_initial(engine.settings, engine.ledger, engine.clock.today())
+            await note_configuration(engine.settings, engine.ledger, engine.now())
             await _start(engine.partners.values())
+            await self.notary.start()
             await self.host.start()
         except BaseException:
+            await self.notary.stop()
             await engine.ledger.close()
             raise
         tell_expiries(engine)
@@ -143,8 +148,14 @@ class Gateway:
         if initial_differs(engine.settings, self.engine.settings):
             await load_initial(engine.settings, engine.ledger, engine.clock.today())
         await _start(replacement.opens)
+        await note_configuration(engine.settings, engine.ledger, engine.now())
+        self.notary.interval_s = engine.settings.gateway.checkpoints.interval_s
         # From here to the end nothing waits, so nobody sees half of each.
-        self.host.use(engine, replacement.keys, replacement.operators)
+        try:
+            self.host.use(engine, replacement.keys, replacement.operators)
+        except Misconfigured:
+            await note_configuration(self.engine.settings, engine.ledger, engine.now())
+            raise
         self.soap.use(taking(engine), replacement.soap_door)
         if self.bus is not None:
             self.bus.use(replacement.keys)
@@ -170,6 +181,7 @@ class Gateway:
             await self.bus.stop()
         for partner in self.engine.partners.values():
             await partner.close()
+        await self.notary.stop()
         await self.engine.ledger.close()
         log.info("stopped", action="stop")
 
@@ -228,26 +240,33 @@ def build(settings: Settings, clock: Clock | None = None) -> Gateway:
     ensure_demo_keys(settings, data)
     ensure_webhook_secrets(settings, data)
     ensure_demo_soap_keys(settings, data)
-    ensure_operator_tokens(data)
+    ensure_operator_tokens(data, settings.gateway.operators)
+    ledger, metrics = ledger_of(settings, clock), Metrics(CollectorRegistry())
+    interval_s = settings.gateway.checkpoints.interval_s
+    notary = Notary(ledger, FileSigner(data / "keys"), clock, metrics, interval_s=interval_s)
     engine = Engine(
         settings=settings,
-        ledger=SqliteLedger(database_file(settings), clock),
+        ledger=ledger,
         vault=open_vault(data / "keys", settings.gateway.retention, clock, root_key(os.environ)),
         clock=clock,
         hints=Hints(),
-        metrics=Metrics(CollectorRegistry()),
+        metrics=metrics,
         need_to_know=NeedToKnow(settings.confidentiality),
         operations=OPERATIONS,
         partners=_partners(settings, clock),
+        notary=notary,
     )
     keys = PartyKeys.load(settings, data)
     ensure_demo_secrets(settings, data, {operation.sender for operation in INBOUND})
     soap = SoapServices(INBOUND, SERVED, taking(engine), _soap_door(settings, data, engine))
     bus = ministry_bus(engine, lambda: gateway.engine, keys, data)
-    details = dict if bus is None else bus.alive
+
+    def details() -> dict[str, str]:
+        return {**notary.details(), **(bus.alive() if bus is not None else {})}
+
     host = WebHost(engine, FORMATS, keys, OperatorTokens.load(data), soap, details=details)
     webhooks = Webhooks(engine, load_webhook_secrets(settings, data))
-    gateway = Gateway(engine, host, Worker(engine), soap, webhooks, bus)
+    gateway = Gateway(engine, host, Worker(engine), soap, webhooks, notary, bus)
     return gateway
 
 
@@ -339,11 +358,3 @@ def _rest_endpoint(destination: Destination) -> RestEndpoint:
 def data_directory(settings: Settings) -> Path:
     """Where the ledger, keys and tokens are."""
     return Path(settings.gateway.data_directory)
-
-
-def database_file(settings: Settings) -> Path:
-    """The embedded ledger's file. Raises `Misconfigured` for a database that this version does not serve."""
-    url = settings.gateway.database_url
-    if not url.startswith(_SQLITE):
-        raise Misconfigured(["gateway.yaml:1:1: database_url: only sqlite:/// is served by this version"])
-    return Path(url.removeprefix(_SQLITE))

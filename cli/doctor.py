@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import ssl
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cli.http import Http
@@ -20,7 +22,7 @@ from cli.outcome import CommandError, Unreachable
 from cli.target import address, environment
 from gateway.errors import Misconfigured
 from gateway.settings import Settings, lint, load
-from gateway.settings.certificates import named_certificates
+from gateway.settings.certificates import certificate_of, named_certificates, read_certificates
 from gateway.settings.model import Listener
 
 #: The versions with the WAL-reset fault, both included (docs/decisions/0003).
@@ -32,6 +34,7 @@ _OTHERS: Final = 0o077
 #: No clock that is right shows less.
 _EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _SKEW_S: Final = 120
+_PROBE_S: Final = 3.0
 #: A certificate that ends within this is told.
 _SOON: Final = timedelta(days=30)
 
@@ -229,7 +232,26 @@ def _listeners(place: Place) -> Iterator[Finding]:
         return
     listeners = place.settings.gateway.listeners
     for name, listener in (("public", listeners.public), ("admin", listeners.admin)):
-        yield _listener(f"{name} port", listener, probe="/openapi.json" if name == "public" else "/readyz")
+        if listener.tls is not None and listener.port and not _is_free(listener):
+            yield _shown(f"{name} port", listener, place.settings.file(listener.tls.certificate))
+        else:
+            probe = "/openapi.json" if name == "public" else "/readyz"
+            yield _listener(f"{name} port", listener, probe)
+
+
+def _shown(about: str, listener: Listener, file: Path) -> Finding:
+    """Whether whoever listens there shows the certificate that stands in its file now."""
+    url = address(listener)
+    where = urlsplit(url)
+    try:
+        pem = ssl.get_server_certificate((where.hostname or "", where.port or 0), timeout=_PROBE_S)
+        shown, wanted = certificate_of(ssl.PEM_cert_to_DER_cert(pem)), read_certificates(file)[0]
+    except (OSError, ValueError):
+        return Finding(Level.FAIL, about, f"{url} is taken by something else", "stop it, or change the port")
+    if shown.sha256 != wanted.sha256:
+        text = f"{url} shows another certificate than {file.name}"
+        return Finding(Level.WARN, about, text, "kill -HUP the gateway, so that it takes the new one")
+    return Finding(Level.OK, about, f"the gateway at {url} shows {file.name}")
 
 
 def _listener(about: str, listener: Listener, probe: str) -> Finding:

@@ -6,9 +6,11 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from cli import output
+from cli.audit import save_receipt
 from cli.batch_file import BatchFile, packed
 from cli.outcome import ExitCode, Unreachable, WrongUsage
 from cli.public_api import CenterApi
@@ -120,16 +122,25 @@ def exit_code(counts: Mapping[str, int], *, in_time: bool = True) -> ExitCode:
     return ExitCode.PARTLY_REJECTED if counts.get("rejected") else ExitCode.DONE
 
 
-def send_and_report(sending: Sending, center: CenterApi, *, wait_s: float | None, as_json: bool) -> ExitCode:
-    """Send, wait where `wait_s` is given, tell what became of it."""
+def send_and_report(
+    sending: Sending, center: CenterApi, *, wait_s: float | None, as_json: bool, keep: Path | None = None
+) -> ExitCode:
+    """Send, wait where `wait_s` is given, tell what became of it.
+
+    `keep` is where the checkpoint of the audit log goes that comes with the receipt, or with the last status.
+    """
     started = time.monotonic()
     receipt = send(sending, center)
+    if keep is not None:
+        save_receipt(keep, receipt)
     batch, in_time = receipt["batch_id"], True
     if not as_json:
         _tell_receipt(receipt)
     if wait_s is not None and batch is not None:
         status, in_time = wait_until_settled(center, batch, wait_s)
         receipt |= {**status, "timed_out": not in_time, "seconds": round(time.monotonic() - started, 3)}
+        if keep is not None:
+            save_receipt(keep, receipt)
     if as_json:
         output.emit_json(receipt)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NewType
+from typing import Any, NewType, Protocol
 
 import uuid_utils
 
@@ -37,18 +37,31 @@ class BatchFacts:
     group_number: str | None = None
 
 
+class Readable(Protocol):
+    """Values by name. A name that is not there raises `KeyError`."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """What a converter may know beside the projection: identities of this call, no personal data."""
+    """What a converter may know beside the projection: identities of this call, and what is granted.
+
+    The need-to-know lists govern it as they do the projection: what its destination was not granted does not
+    stand in it.
+    """
 
     message_id: MessageId
     #: Fixed for a message and operation, the same in every repetition and inquiry.
     request_reference: str
+    #: For whom the call is made: licensee, agent and season, each where it is granted, else blank. Nothing
+    #: else stands in it: a converter takes the other facts (`batch.mission_id`) from the projection.
     batch: BatchFacts
-    #: The partner's own reference from an earlier deferred answer, for a follow-up call.
+    #: The partner's own reference from its deferred answer to this operation, for a follow-up call: it goes
+    #: back to where it came from.
     partner_reference: str | None = None
-    #: Results of earlier steps that the itinerary hands on, by step name. Same need-to-know rules.
-    earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Results of earlier steps, by step name: of each, what is granted (`earlier.STEP.FIELD`).
+    earlier: Mapping[str, Readable] = field(default_factory=dict)
 
 
 # --- what a partner's trustworthy answer means -------------------------------------------------
@@ -183,7 +196,8 @@ class Operation:
     destination: str
     #: True when doing it twice does no harm. False: an intent is committed before it is sent.
     repeatable: bool
-    #: Every canonical field path that the converters read. The start fails unless all are granted.
+    #: Every path that the converters read, of the body and of its batch (`batch.mission_id`). The start fails
+    #: unless all are granted.
     needs: frozenset[str]
     call: Exchange
     #: Asked in place of `call` once a deferred answer gave a reference.
@@ -194,3 +208,6 @@ class Operation:
     result_valid_s: int | None = None
     #: The answer is of class secret: in clear it is only recorded that there was one.
     secret: bool = False
+    #: Every path of the context that is read, which must be granted too: by the header block of the call
+    #: (`batch.licensee_id`), and by the converters of what earlier steps came to (`earlier.STEP.FIELD`).
+    context_needs: frozenset[str] = frozenset()

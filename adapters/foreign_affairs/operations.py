@@ -7,6 +7,7 @@ from typing import Final
 from adapters.foreign_affairs import convert
 from adapters.foreign_affairs.services import ATTESTATION, CANCELLATION, ISSUANCE
 from gateway.message import Exchange, Operation
+from gateway.soap import HEADER_FIELDS
 
 VISA_ISSUANCE: Final = Operation(
     name=ISSUANCE,
@@ -14,6 +15,8 @@ VISA_ISSUANCE: Final = Operation(
     repeatable=False,
     needs=frozenset(
         {
+            "batch.mission_id",
+            "batch.group_number",
             "visa_type",
             "passport.number",
             "passport.type",
@@ -39,6 +42,7 @@ VISA_ISSUANCE: Final = Operation(
     ),
     call=Exchange("IssueVisa", convert.issuance_request, convert.issuance_reply),
     inquiry=Exchange("GetVisaStatus", convert.status_request, convert.status_reply),
+    context_needs=HEADER_FIELDS,
 )
 
 VISA_CANCELLATION: Final = Operation(
@@ -48,6 +52,8 @@ VISA_CANCELLATION: Final = Operation(
     needs=frozenset(),
     call=Exchange("CancelVisa", convert.cancellation_request, convert.cancellation_reply),
     inquiry=Exchange("GetVisaStatus", convert.cancellation_status_request, convert.cancellation_status_reply),
+    context_needs=HEADER_FIELDS
+    | {f"earlier.{ISSUANCE}.visa_number", f"earlier.{ISSUANCE}.request_reference"},
 )
 
 #: Repeatable: they know a request by its reference, and receive it once. The decision comes later.
@@ -69,6 +75,7 @@ CONTRACT_ATTESTATION: Final = Operation(
         }
     ),
     call=Exchange("AttestAgentContract", convert.attestation_request, convert.attestation_reply),
+    context_needs=HEADER_FIELDS,
 )
 
 OPERATIONS: Final = (VISA_ISSUANCE, VISA_CANCELLATION, CONTRACT_ATTESTATION)

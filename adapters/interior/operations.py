@@ -7,6 +7,7 @@ from typing import Final
 from adapters.interior import convert
 from adapters.interior.services import CLEARANCE, HOLD_NIC, HOLD_PASSPORTS, OVERSTAY, VERIFICATION
 from gateway.message import Exchange, Operation
+from gateway.soap import HEADER_FIELDS
 
 #: A clearance and a verification are asked for anew when older than this at the time of issuing.
 _CLEARANCE_VALID_S: Final = 72 * 3600
@@ -36,6 +37,7 @@ SECURITY_CLEARANCE: Final = Operation(
     follow_up=Exchange("InquireClearance", convert.clearance_inquiry, convert.clearance_reply),
     result_valid_s=_CLEARANCE_VALID_S,
     secret=True,
+    context_needs=HEADER_FIELDS,
 )
 
 PASSPORT_VERIFICATION: Final = Operation(
@@ -55,6 +57,7 @@ PASSPORT_VERIFICATION: Final = Operation(
     ),
     call=Exchange("VerifyPassport", convert.verification_request, convert.verification_reply),
     result_valid_s=_VERIFICATION_VALID_S,
+    context_needs=HEADER_FIELDS,
 )
 
 _HOLD: Final = Exchange("CheckLicenseeHold", convert.hold_request, convert.hold_reply)
@@ -67,6 +70,7 @@ LICENSEE_HOLD_NIC: Final = Operation(
     needs=_HOLD_NEEDS,
     call=_HOLD,
     result_valid_s=_HOLD_VALID_S,
+    context_needs=HEADER_FIELDS,
 )
 
 LICENSEE_HOLD_PASSPORTS: Final = Operation(
@@ -76,6 +80,7 @@ LICENSEE_HOLD_PASSPORTS: Final = Operation(
     needs=_HOLD_NEEDS,
     call=_HOLD,
     result_valid_s=_HOLD_VALID_S,
+    context_needs=HEADER_FIELDS,
 )
 
 #: Repeatable although it tells them something: they know a report by its reference.
@@ -85,6 +90,7 @@ OVERSTAY_REPORT: Final = Operation(
     repeatable=True,
     needs=frozenset({"visa_number", "due_date", "level"}),
     call=Exchange("ReportOverstay", convert.overstay_request, convert.overstay_reply),
+    context_needs=HEADER_FIELDS,
 )
 
 OPERATIONS: Final = (

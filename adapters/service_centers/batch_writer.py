@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
-from adapters.service_centers.csv_format import to_csv
+from adapters.service_centers.csv_format import harmless, to_csv
 from adapters.service_centers.json_format import to_json
 from adapters.service_centers.layout import BATCH_PREFIX, application_columns, flatten, header_fields
 from adapters.service_centers.xml_format import BATCH_NAMESPACE, to_xml
@@ -46,7 +46,7 @@ def _csv(header: Record, applications: Iterable[Record]) -> Iterator[bytes]:
         cells = shared | dict(flatten(application))
         if not cells.keys() <= set(columns):
             raise ValueError("a field has no column")
-        yield to_csv([cells.get(column, "") for column in columns])
+        yield to_csv([harmless(cells.get(column, "")) for column in columns])
 
 
 def _xml(header: Record, applications: Iterable[Record]) -> Iterator[bytes]:

@@ -1,6 +1,10 @@
 """CSV (RFC 4180): a header row of dotted names, then one application a row.
 
 The batch's own fields stand in columns `batch.*`, equal on every row. An empty cell is an absent field.
+
+A cell that a spreadsheet would take for a formula is written with an apostrophe in front, and one that is
+read so loses it: `'+966512345678` is the number `+966512345678`. So a file that we wrote, or that its sender
+made harmless in the same way, means the same when it is read.
 """
 
 from __future__ import annotations
@@ -134,6 +138,8 @@ class CsvParser(PushParser):
             return self._too_long(line, record.row)
         try:
             cells = columns.align(_split(_decode(record.raw, record.row)))
+            if b"'" in record.raw:
+                cells = [meant(cell) for cell in cells]
         except _NotARowError as error:
             return ReadLine(line, None, error.violation, record.row)
         batch = columns.batch_cells(cells)
@@ -275,8 +281,11 @@ def _split_quoted(text: str) -> Iterator[str]:
         position, column = field.end(), column + 1
 
 
-#: Spreadsheets take a cell that begins so for a formula (OWASP, CSV injection).
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Spreadsheets take a cell that begins so for a formula (OWASP, CSV injection); some also the wide forms.
+_FORMULA: Final = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+#: Apostrophes that are the cell's own stay told apart from ours: there is always one more.
+_ALIVE: Final = re.compile(f"'*[{_FORMULA}]")
+_MADE_HARMLESS: Final = re.compile(f"'+[{_FORMULA}]")
 _NEEDS_QUOTES: Final = re.compile('[",\r\n]')
 RESULT_COLUMNS: Final = (
     "line",
@@ -313,7 +322,7 @@ class CsvResultWriter:
         cells = dict(flatten({name: value for name, value in result.items() if name != "errors"}))
         cells["errors"] = " ".join(f"{error['code']}@{error.get('pointer') or ''}" for error in errors)
         cells["detail"] = " | ".join(str(error.get("detail") or "") for error in errors)
-        return to_csv([_harmless(cells.get(column, "")) for column in RESULT_COLUMNS])
+        return to_csv([harmless(cells.get(column, "")) for column in RESULT_COLUMNS])
 
     def tail(self) -> bytes:
         """Nothing: the last newline ends the document."""
@@ -329,5 +338,11 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if _NEEDS_QUOTES.search(cell) else cell
 
 
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+def harmless(cell: str) -> str:
+    """The cell as a spreadsheet takes it for text; `meant` gives it back."""
+    return f"'{cell}" if _ALIVE.match(cell) else cell
+
+
+def meant(cell: str) -> str:
+    """What a cell that was made `harmless` says; any other is itself."""
+    return cell[1:] if _MADE_HARMLESS.match(cell) else cell

@@ -83,6 +83,10 @@ def send(
         Mode, typer.Option(help="Take the good lines, or nothing unless all are good.")
     ] = "lines",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate only; nothing is recorded.")] = False,
+    receipt: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the audit log's checkpoint here, for `audit verify`."),
+    ] = None,
     gzip: Annotated[bool, typer.Option("--gzip", help="Pack it on the way.")] = False,
     file_format: Annotated[
         Format | None,
@@ -106,7 +110,7 @@ def send(
 
     sending = Sending(open_batch(file, file_format), check_key(key), mode, dry_run, gzip)
     api = CenterApi(find(config, data_dir, url=url), center, key_file)
-    code = send_and_report(sending, api, wait_s=timeout if wait else None, as_json=as_json)
+    code = send_and_report(sending, api, wait_s=timeout if wait else None, as_json=as_json, keep=receipt)
     raise typer.Exit(code)
 
 

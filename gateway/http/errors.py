@@ -5,7 +5,8 @@ every error is `Uncertain`. The caller says which side it is on; the table only 
 
 One exception: a partner that refuses our certificate. With TLS 1.3 its verdict comes after our side of the
 handshake, so the request may be on its way already. But it is the partner's handshake that fails then, and
-nothing that came after it is read (RFC 8446, 4.4.2.4 and 6.2): `Unavailable`.
+nothing that came after it is read (RFC 8446, 4.4.2.4 and 6.2): `Unavailable`. A verdict that is lost on its
+way, in a reset connection, leaves the call in doubt like any other.
 """
 
 from __future__ import annotations

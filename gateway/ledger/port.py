@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from gateway.ledger.books import Books, QuotaState, Record
 from gateway.ledger.journal import Entry, Head
+from gateway.ledger.keeping import Keeping
 from gateway.ledger.records import (
     Acceptance,
     AlreadyAccepted,
@@ -26,10 +27,12 @@ from gateway.ledger.records import (
     Checkpoint,
     Claimed,
     Disclosed,
+    EntriesWanted,
     FlowRow,
     GateClosed,
     Gauge,
     Intent,
+    Involved,
     JournalRow,
     MessageFilter,
     MessageRow,
@@ -64,10 +67,12 @@ __all__ = [
     "Checkpoint",
     "Claimed",
     "Disclosed",
+    "EntriesWanted",
     "FlowRow",
     "GateClosed",
     "Gauge",
     "Intent",
+    "Involved",
     "JournalRow",
     "Ledger",
     "MessageFilter",
@@ -91,8 +96,11 @@ __all__ = [
 T = TypeVar("T")
 
 
-class Ledger(Protocol):
-    """The store. See the module's docstring for what holds of every method."""
+class Ledger(Keeping, Protocol):
+    """The store. See the module's docstring for what holds of every method.
+
+    What it does about keys and retention is `gateway.ledger.keeping.Keeping`.
+    """
 
     async def open(self) -> None:
         """Migrate, take the process lock where one process is the rule, end earlier leases."""
@@ -250,6 +258,9 @@ class Ledger(Protocol):
     async def configured(self, texts: Mapping[str, tuple[str, str]], entry: Entry) -> None:
         """The configuration that is in force now: digest and text of each file by its name."""
 
+    async def last_configuration(self) -> Entry | None:
+        """The latest entry that `configured` made; None before the first."""
+
     async def put_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """False when another process made the one of that number first."""
 
@@ -269,6 +280,23 @@ class Ledger(Protocol):
 
     async def disclosures(self, passports: Sequence[bytes]) -> Sequence[Disclosed]:
         """What was given to whom of the persons behind these passport indices, in that order."""
+
+    async def about(self, passports: Sequence[bytes]) -> Sequence[Involved]:
+        """The messages about these persons, in the order in which they came."""
+
+    async def entries(self, wanted: EntriesWanted, *, after: int, span: int) -> Sequence[JournalRow]:
+        """Those wanted among the `span` entries (by `seq`) that follow `after`, in order."""
+
+    async def entries_about(
+        self, passports: Sequence[bytes], wanted: EntriesWanted
+    ) -> Sequence[JournalRow]:
+        """Those wanted of what is known of these persons: of their messages, and of the batches of these."""
+
+    async def configurations(self) -> Sequence[JournalRow]:
+        """Each entry that `configured` made, in order."""
+
+    async def scopes(self, numbers: Sequence[int]) -> Mapping[int, Disclosure]:
+        """The disclosures that entries name by these numbers (`disclosed` in their detail)."""
 
     # reading
     async def record(self, kind: str, id: str, *, at: int | None = None) -> Record | None:

@@ -364,6 +364,31 @@ class Disclosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Involved:
+    """A message about a person: an application, its cancellation, what names its visa, what was decided."""
+
+    id: MessageId
+    kind: str
+    party: PartyId
+    batch_id: BatchId | None
+    line: int | None
+    state: State
+    #: The step whose call may be under way.
+    open_step: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesWanted:
+    """Which entries of the journal are meant. All given conditions hold together."""
+
+    since: Micros
+    #: Not itself part of the period.
+    until: Micros
+    #: Who did it, whose message or batch it is about, or who was given something.
+    party: PartyId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageFilter:
     """Which messages an operator means. All given conditions hold together."""
 

@@ -82,6 +82,11 @@ class Metrics:
             ("party",),
             registry=registry,
         )
+        self.audit_checkpoint = Gauge(
+            "gateway_audit_checkpoint_timestamp_seconds",
+            "Everything recorded until then is covered by a signed checkpoint",
+            registry=registry,
+        )
         self.config_reloaded = Gauge(
             "gateway_config_last_reload_successful",
             "1 unless the latest configuration was refused",

@@ -18,6 +18,7 @@ from gateway.flows.desk import GATEWAY
 from gateway.ledger.books import Books
 from gateway.message import MessageId
 from gateway.observe.log import log
+from gateway.pipeline import rotate, shred
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.reports import publish_day
 
@@ -80,6 +81,9 @@ async def new_day(engine: Engine) -> DayDone:
     await _each(AFTER, days, engine)
     for ended in _ended(days):
         await publish_day(ended, engine)
+    # Begun here, ended by the worker in its own time.
+    counts["shredding_begun"] = len(await shred.begin_due(engine))
+    counts["keys_destroyed"] = await rotate.destroy_retired(engine)
     await engine.ledger.work(partial(_done, days.today))
     engine.hints.notify()
     for name, count in counts.items():

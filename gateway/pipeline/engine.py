@@ -12,6 +12,7 @@ from gateway.ledger.port import Ledger
 from gateway.ledger.vault import Vault
 from gateway.message import Micros, Operation, PartyId
 from gateway.observe.metrics import Metrics
+from gateway.pipeline.notary import Notary
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.ports import Clock, Partner, WorkHints
 from gateway.settings import Destination, Settings
@@ -35,6 +36,8 @@ class Engine:
     #: By destination name.
     partners: Mapping[str, Partner]
     random: random.Random = field(default_factory=random.Random)
+    #: Signs the audit log. None: nobody does, such as in tests of other things.
+    notary: Notary | None = None
     _itineraries: Mapping[str, Stages] = field(init=False, repr=False)
     #: What flows work with beside the books.
     office: Office = field(init=False, repr=False)

@@ -67,7 +67,7 @@ class Journey:
         return self.steps.get(operation.name, _NEW)
 
     def context(self, operation: Operation) -> CallContext:
-        """What the operation's converters may know beside the projection."""
+        """What there is beside the projection, before the need-to-know lists are asked."""
         return CallContext(
             message_id=self.message.id,
             request_reference=request_reference(self.message.id, operation),

@@ -37,7 +37,7 @@ _VISA_NUMBER = re.compile(r"[0-9]{10}")
 
 async def cancel_application(party: PartyId, message_id: MessageId, engine: Engine) -> dict[str, Any]:
     """Cancel at once, or mark the wish; an issued visa gets a `visa.cancellation` of its own."""
-    await report.own_message(party, message_id, engine)
+    report.refuse_shredded(await report.own_message(party, message_id, engine), engine)
     row = await _cancel(message_id, party, engine)
     return {**report.result(row, engine), "cancel_requested": row.cancel_requested_at is not None}
 
@@ -64,7 +64,7 @@ async def cancel_batch(party: PartyId, batch_id: BatchId, engine: Engine) -> dic
 
 
 async def _cancelled(row: MessageRow, actor: str, engine: Engine) -> bool:
-    if row.state in FINAL and row.outcome is not Outcome.ISSUED:
+    if (row.state in FINAL and row.outcome is not Outcome.ISSUED) or report.is_shredded(row, engine):
         return False
     try:
         await _cancel(row.id, actor, engine)
@@ -139,6 +139,7 @@ async def show(message_id: MessageId, engine: Engine) -> dict[str, Any]:
         "send_by": _time(row.send_by),
         "lease_until": _time(row.lease_until),
         "parent_id": row.parent_id,
+        "shredded": report.is_shredded(row, engine),
         "versions": row.versions,
         "why": "; ".join([await _whole_why(row, engine), *under]),
         "decided_under": under,
@@ -208,11 +209,7 @@ def _proposed(row: MessageRow, resolution: Resolution | None, engine: Engine) ->
         return None
     ends_in = None
     if resolution.sealed_visa is not None:
-        key = engine.vault.data_key(row.id, row.data_key)
-        visa = engine.vault.open(
-            key, resolution.sealed_visa, place=_resolution_place(row, resolution.revision)
-        )
-        ends_in = visa["visa_number"][-4:]
+        ends_in = _ends_in(row, resolution.sealed_visa, resolution.revision, engine)
     return {
         "decision": resolution.decision,
         "visa_number_ends_in": ends_in,
@@ -220,6 +217,16 @@ def _proposed(row: MessageRow, resolution: Resolution | None, engine: Engine) ->
         "at": _time(resolution.proposed_at),
         "reason": _reason(resolution.reason.sealed, engine),
     }
+
+
+def _ends_in(row: MessageRow, sealed: bytes, revision: int, engine: Engine) -> str | None:
+    """None when it was damaged: then it can't be confirmed either, and another is proposed."""
+    try:
+        key = engine.vault.data_key(row.id, row.data_key)
+        visa = engine.vault.open(key, sealed, place=_resolution_place(row, revision))
+    except Unsealable:
+        return None
+    return str(visa["visa_number"])[-4:]
 
 
 async def why(message_id: MessageId, engine: Engine) -> dict[str, Any]:
@@ -230,6 +237,8 @@ async def why(message_id: MessageId, engine: Engine) -> dict[str, Any]:
 
 
 async def _whole_why(row: MessageRow, engine: Engine) -> str:
+    if report.is_shredded(row, engine):
+        return f"{_why(row)}; its retention has ended, and what it said was destroyed"
     if row.kind in _DECISIONS or row.state is not State.COMPLETED:
         return _why(row)
     led_to = await _led_to(row, engine)
@@ -297,7 +306,7 @@ async def retry(message_id: MessageId, operator: str, reason: str, engine: Engin
 
 async def cancel(message_id: MessageId, operator: str, reason: str, engine: Engine) -> dict[str, Any]:
     """As the center's own cancellation, in an operator's name."""
-    await _message(message_id, engine)
+    report.refuse_shredded(await _message(message_id, engine), engine)
     row = await _cancel(message_id, operator, engine, engine.vault.note(reason))
     log.info("operator", action="cancel", message_id=message_id, operator=operator)
     engine.metrics.operator_actions.labels("cancel").inc()

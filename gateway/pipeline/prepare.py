@@ -46,9 +46,10 @@ def prepare_exchange(
     journey: Journey, operation: Operation, exchange: Exchange, engine: Engine
 ) -> PreparedStep:
     """The request of one exchange: only what its destination may have reaches the converter."""
-    context = journey.context(operation)
-    projection = engine.need_to_know.project(operation.name, operation.destination, journey.body)
+    need_to_know, name, destination = engine.need_to_know, operation.name, operation.destination
+    context = need_to_know.context(name, destination, journey.context(operation))
+    projection = need_to_know.project(name, destination, journey.body, journey.message.facts)
     values = exchange.request(projection, context)
-    request = engine.partners[operation.destination].prepare(exchange.action, values, context)
-    given = engine.need_to_know.disclosure(operation.name, operation.destination, projection)
+    request = engine.partners[destination].prepare(exchange.action, values, context)
+    given = need_to_know.disclosure(name, destination, projection, context)
     return PreparedStep(operation, exchange, context, request, given)

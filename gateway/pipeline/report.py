@@ -12,7 +12,7 @@ from gateway.clock import moment
 from gateway.errors import Refused
 from gateway.ledger.journal import Entry
 from gateway.ledger.port import BatchRow, MessageRow
-from gateway.ledger.vault import Unsealable, open_progress, payload_place
+from gateway.ledger.vault import Shredded, Unsealable, open_progress, payload_place
 from gateway.message import BatchId, MessageId, PartyId
 from gateway.observe.log import log
 from gateway.pipeline.cancellation import ISSUANCE
@@ -28,7 +28,7 @@ MAX_LIMIT = 1000
 
 async def batch_status(party: PartyId, batch_id: BatchId, engine: Engine) -> dict[str, Any]:
     """State, counts by state, times and revision. Raises `Refused("not_found")`."""
-    return _status(await own_batch(party, batch_id, engine))
+    return engine.need_to_know.batch(_status(await own_batch(party, batch_id, engine)))
 
 
 async def own_batch(party: PartyId, batch_id: BatchId, engine: Engine) -> BatchRow:
@@ -37,6 +37,31 @@ async def own_batch(party: PartyId, batch_id: BatchId, engine: Engine) -> BatchR
     if row is None or row.party != party:
         raise Refused("not_found", status=404)
     return row
+
+
+async def readable_batch(party: PartyId, batch_id: BatchId, engine: Engine) -> dict[str, Any]:
+    """As `batch_status`, if its lines can still be read. Raises `Refused("retention_ended", 410)` if not."""
+    status = await batch_status(party, batch_id, engine)
+    for row in await engine.ledger.lines(batch_id, after_line=0, limit=1):
+        refuse_shredded(row, engine)
+    return status
+
+
+def refuse_shredded(row: MessageRow, engine: Engine) -> None:
+    """Raises `Refused("retention_ended", 410)` for a message whose contents were destroyed."""
+    if is_shredded(row, engine):
+        raise Refused("retention_ended", status=410)
+
+
+def is_shredded(row: MessageRow, engine: Engine) -> bool:
+    """Whether nothing of the message can be read any more, because its retention has ended."""
+    try:
+        engine.vault.data_key(row.id, row.data_key)
+    except Shredded:
+        return True
+    except Unsealable:
+        return False
+    return False
 
 
 async def own_message(party: PartyId, message_id: MessageId, engine: Engine) -> MessageRow:
@@ -77,7 +102,7 @@ async def page(
     limit: int,
 ) -> dict[str, Any]:
     """Lines in order. `cursor` is what the page before gave; raises `Refused("invalid_cursor", 400)`."""
-    await own_batch(party, batch_id, engine)
+    await readable_batch(party, batch_id, engine)
     limit = max(1, min(limit, MAX_LIMIT))
     rows = await engine.ledger.lines(batch_id, after_line=_after(cursor), limit=limit, state=state)
     more = len(rows) == limit
@@ -99,21 +124,24 @@ def _after(cursor: str | None) -> int:
 
 async def results(party: PartyId, batch_id: BatchId, engine: Engine) -> AsyncIterator[dict[str, Any]]:
     """Every line's result, in order."""
-    await own_batch(party, batch_id, engine)
+    await readable_batch(party, batch_id, engine)
     await _told(party, engine, batch_id=batch_id)
     async for row in _rows(batch_id, engine):
         yield result(row, engine)
 
 
 async def rejected(party: PartyId, batch_id: BatchId, engine: Engine) -> AsyncIterator[dict[str, Any]]:
-    """The rejected lines as they were submitted (`application`), ready to mend, with what is wrong."""
-    await own_batch(party, batch_id, engine)
+    """The rejected lines as they were submitted (`application`), ready to mend, with what is wrong.
+
+    One that was damaged has no `application`, so that the others can still be mended.
+    """
+    await readable_batch(party, batch_id, engine)
     async for row in _rows(batch_id, engine, PublicState.REJECTED):
-        key = engine.vault.data_key(row.id, row.data_key)
-        body = engine.vault.open(key, row.sealed_payload, place=payload_place(row))
+        body = _payload(row, engine)
         shown = result(row, engine)
         place = {"line": row.line, "row": _progress(row, engine).get("row")}
-        yield {**place, "errors": shown["errors"], "application": body}
+        whole = {**place, "errors": shown.get("errors", []), "application": body}
+        yield engine.need_to_know.rejection(whole)
 
 
 async def _told(
@@ -150,9 +178,10 @@ async def message(party: PartyId, message_id: MessageId, engine: Engine) -> dict
     """One message's state, as its sender may see it. Raises `Refused("not_found")`."""
     row = await own_message(party, message_id, engine)
     if row.kind == KIND:
+        refuse_shredded(row, engine)
         await _told(party, engine, message_id=message_id)
         return result(row, engine)
-    return {
+    state = {
         "message_id": row.id,
         "kind": row.kind,
         "state": _MESSAGE_STATES.get(row.public_state, row.public_state.value),
@@ -160,6 +189,8 @@ async def message(party: PartyId, message_id: MessageId, engine: Engine) -> dict
         "received_at": _time(row.received_at),
         "updated_at": _time(row.updated_at),
     }
+    sender = engine.settings.party(party)
+    return engine.need_to_know.message(state, "" if sender is None else sender.kind)
 
 
 #: What became of a message other than an application, in its sender's words.
@@ -194,6 +225,8 @@ def _progress(row: MessageRow, engine: Engine) -> Mapping[str, Any]:
     """What is kept of the line; nothing when it was damaged, so that the other lines can still be read."""
     try:
         return open_progress(engine.vault, engine.vault.data_key(row.id, row.data_key), row)
+    except Shredded:  # of a batch that was recorded about midnight at a month's end
+        return {}
     except Unsealable:
         log.error("unsealable", action="unsealable", message_id=row.id)
         return {}
@@ -201,12 +234,16 @@ def _progress(row: MessageRow, engine: Engine) -> Mapping[str, Any]:
 
 def _reference(row: MessageRow, engine: Engine) -> str | None:
     """The center's own, from the payload; None when that was unreadable or was damaged."""
+    return shown_reference(_payload(row, engine))
+
+
+def _payload(row: MessageRow, engine: Engine) -> dict[str, Any] | None:
+    """What the line says; None when it was damaged."""
     try:
         key = engine.vault.data_key(row.id, row.data_key)
-        body = engine.vault.open(key, row.sealed_payload, place=payload_place(row))
+        return engine.vault.open(key, row.sealed_payload, place=payload_place(row))
     except Unsealable:
         return None
-    return shown_reference(body)
 
 
 def _visa(row: MessageRow, progress: Mapping[str, Any]) -> dict[str, Any] | None:

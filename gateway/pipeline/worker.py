@@ -19,6 +19,7 @@ from gateway.pipeline.day import new_day
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.inquire import inquire
 from gateway.pipeline.pace import Pace
+from gateway.pipeline.upkeep import keep_up
 from gateway.states import State
 
 
@@ -60,7 +61,7 @@ class Worker:
 
     async def run(self) -> None:
         """Claim, carry and sweep until drained."""
-        beside = (self._sweep_for_ever(), self._turn_days(), self._pace.keep())
+        beside = (self._sweep_for_ever(), self._turn_days(), self._pace.keep(), keep_up(self._engine))
         helpers = tuple(asyncio.create_task(helper) for helper in beside)
         try:
             while not self._draining.is_set():

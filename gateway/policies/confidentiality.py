@@ -7,9 +7,11 @@ looking up those paths; nothing is ever removed from a message, so nothing can b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
-from gateway.message import Body, Disclosure, Projection
+from gateway.message import BatchFacts, Body, CallContext, Disclosure, Projection, Readable
 from gateway.settings import ConfidentialityPolicy
 from schemas.confidentiality import Confidentiality
 from schemas.kinds import KINDS, published_classes
@@ -18,10 +20,46 @@ _SERVICE_CENTER: Final = "service_center"
 
 #: What results are given for.
 _OWN: Final = "What became of the party's own application"
+#: What stands before the name of a batch's own field, and before that of an earlier step's.
+_BATCH: Final = "batch."
+_EARLIER: Final = "earlier."
+#: What stands before the name of a field of a single message's state.
+_MESSAGE: Final = "message."
+#: Granted as results are, and shown of rejected lines only.
+_REJECTED_ONLY: Final = frozenset({"row", "application"})
+#: The facts of a batch as the lists name them, and as we do.
+_FACTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "batch.batch_reference": "batch_reference",
+        "batch.licensee_id": "licensee",
+        "batch.agent_id": "agent",
+        "batch.mission_id": "mission",
+        "batch.package_id": "package",
+        "batch.group_number": "group_number",
+        "batch.season": "season",
+    }
+)
+#: Those that say for whom a call is made: the header block of a call carries them.
+_ON_BEHALF_OF: Final = ("batch.licensee_id", "batch.agent_id", "batch.season")
 #: (path, its steps), for each granted field.
 _Paths = tuple[tuple[str, tuple[str, ...]], ...]
 #: Field name to the tree inside it; None for a leaf.
 _Tree = Mapping[str, "_Tree | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """One list, compiled: of the body, of the batch, and of what each earlier step came to."""
+
+    body: _Paths = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    #: Whether licensee, agent and season may be named.
+    on_behalf_of: tuple[bool, bool, bool] = (False, False, False)
+    #: By step: (path, the field's name).
+    earlier: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+
+_NOTHING: Final = _Grant()
 
 
 class NeedToKnow:
@@ -40,7 +78,7 @@ class NeedToKnow:
             for destination, operations in policy.grants.items()
             for operation, grant in operations.items()
         }
-        self._paths = {key: _compiled(fields) for key, fields in self._granted.items()}
+        self._compiled = {key: _compiled(fields) for key, fields in self._granted.items()}
         self._events = {
             (receiver, kind): _tree(grant.fields)
             for receiver, kinds in policy.events.items()
@@ -58,6 +96,7 @@ class NeedToKnow:
         }
         self._result_fields = {kind: tuple(fields) for kind, fields in policy.results.items()}
         self._results = {kind: _tree(fields) for kind, fields in policy.results.items()}
+        self._shown = {kind: frozenset(fields) for kind, fields in policy.results.items()}
 
     def granted(self, destination: str, operation: str) -> tuple[str, ...]:
         """The granted paths, in the order of the list; none where there is no list."""
@@ -67,17 +106,56 @@ class NeedToKnow:
         """What the fields are disclosed for, as the list says; None where there is no list."""
         return self._purposes.get((destination, operation))
 
-    def project(self, operation_name: str, destination: str, body: Body) -> Projection:
-        """What `destination` may see of `body` in this operation: every granted path, None if absent."""
-        paths = self._paths.get((destination, operation_name), ())
-        return Projection({path: _leaf(body, steps) for path, steps in paths})
+    def project(
+        self, operation_name: str, destination: str, body: Body, batch: BatchFacts | None = None
+    ) -> Projection:
+        """What `destination` may see of `body` and its batch in this operation: every granted path.
 
-    def disclosure(self, operation_name: str, destination: str, projection: Projection) -> Disclosure:
-        """What a converter took of a projection: the destination is given that, and no more."""
-        taken = projection.taken
-        fields = tuple(
-            path for path, value in projection.fields.items() if path in taken and value is not None
+        What is absent is None. What earlier steps came to is not in it but in the context.
+        """
+        grant = self._compiled.get((destination, operation_name), _NOTHING)
+        fields = {path: _leaf(body, steps) for path, steps in grant.body}
+        if batch is not None:
+            for path, name in grant.facts:
+                fields[path] = getattr(batch, name) or None
+        return Projection(fields)
+
+    def context(self, operation_name: str, destination: str, context: CallContext) -> CallContext:
+        """The context with only what `destination` may see in this operation."""
+        grant = self._compiled.get((destination, operation_name), _NOTHING)
+        batch, (licensee, agent, season) = context.batch, grant.on_behalf_of
+        shown = BatchFacts(
+            "",
+            batch.licensee if licensee else "",
+            batch.agent if agent else "",
+            "",
+            batch.season if season else 0,
         )
+        earlier = {
+            step: Projection({name: _scalar(context.earlier[step], name) for _, name in paths})
+            for step, paths in grant.earlier.items()
+            if step in context.earlier
+        }
+        return CallContext(
+            context.message_id, context.request_reference, shown, context.partner_reference, earlier
+        )
+
+    def disclosure(
+        self,
+        operation_name: str,
+        destination: str,
+        projection: Projection,
+        context: CallContext | None = None,
+    ) -> Disclosure:
+        """What was taken of projection and context: the destination is given that, and no more.
+
+        For whom the call is made counts as given wherever the context says it.
+        """
+        given = {path for path in projection.taken if projection.fields[path] is not None}
+        if context is not None:
+            grant = self._compiled.get((destination, operation_name), _NOTHING)
+            given.update(_given_by(context, grant))
+        fields = tuple(path for path in self.granted(destination, operation_name) if path in given)
         purpose = self._purposes.get((destination, operation_name), "")
         return Disclosure(destination, operation_name, fields, purpose, self.version)
 
@@ -85,9 +163,39 @@ class NeedToKnow:
         """The part of a result that such a receiver may see, in the same shape; a center unless given."""
         return _pruned(center_result, self._results.get(receiver, {}))
 
+    def batch(self, status: Mapping[str, Any], receiver: str = _SERVICE_CENTER) -> dict[str, Any]:
+        """The part of a batch's status that such a receiver may see: the fields granted as `batch.…`."""
+        return self._named(_BATCH, status, receiver)
+
+    def message(self, state: Mapping[str, Any], receiver: str) -> dict[str, Any]:
+        """The part of a single message's state that such a receiver may see: what is granted as `message.…`."""
+        return self._named(_MESSAGE, state, receiver)
+
+    def rejection(self, fault: Mapping[str, Any], receiver: str = _SERVICE_CENTER) -> dict[str, Any]:
+        """One fault of a rejected line, or such a line whole, with what such a receiver may see of it.
+
+        What is wrong is granted as `errors.…`, the rest by its own name, and a column together with its row.
+        A line is given back as it came, whatever stands in it; its `errors` are reduced already.
+        """
+        granted = self._shown.get(receiver, frozenset()) | {"errors"}
+        return {
+            name: value
+            for name, value in fault.items()
+            if name in granted or f"errors.{name}" in granted or (name == "column" and "row" in granted)
+        }
+
+    def _named(self, prefix: str, source: Mapping[str, Any], receiver: str) -> dict[str, Any]:
+        granted = self._shown.get(receiver, frozenset())
+        return {name: value for name, value in source.items() if prefix + name in granted}
+
     def result_disclosure(self, party: str, receiver: str = _SERVICE_CENTER) -> Disclosure:
-        """What a party may be given by results: all that its kind of receiver is granted."""
-        return Disclosure(party, "results", self._result_fields.get(receiver, ()), _OWN, self.version)
+        """What a party may be given by results: all that its kind of receiver is granted of a line's."""
+        fields = tuple(
+            path
+            for path in self._result_fields.get(receiver, ())
+            if not path.startswith((_BATCH, _MESSAGE)) and path not in _REJECTED_ONLY
+        )
+        return Disclosure(party, "results", fields, _OWN, self.version)
 
     def event(self, receiver: str, receiver_kind: str, kind: str, body: Body) -> dict[str, Any] | None:
         """The part of an event that this party may have: by its own list, else by that of its kind of party.
@@ -118,6 +226,12 @@ class NeedToKnow:
         return (receiver, kind) in self._events
 
 
+def reduced(body: Body, fields: Iterable[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The part of a body that these paths name, in the same shape, and the paths that have a value there."""
+    shown = _pruned(body, _tree(fields))
+    return shown, tuple(_present(shown))
+
+
 def _present(shown: Mapping[str, Any], above: str = "") -> list[str]:
     """The paths of what has a value in there, each once, in the order in which they stand."""
     return list(dict.fromkeys(_paths_in(shown, above)))
@@ -142,8 +256,45 @@ def _highest(kind: str, fields: Iterable[str]) -> Confidentiality:
     return max(classes, key=lambda one: one.rank, default=Confidentiality.PUBLIC)
 
 
-def _compiled(fields: Iterable[str]) -> _Paths:
-    return tuple((path, tuple(path.split("."))) for path in fields)
+def _compiled(fields: Iterable[str]) -> _Grant:
+    earlier: dict[str, list[tuple[str, str]]] = {}
+    body, facts = [], []
+    for path in fields:
+        if path.startswith(_EARLIER):
+            step, _, name = path.removeprefix(_EARLIER).rpartition(".")
+            earlier.setdefault(step, []).append((path, name))
+        elif path.startswith(_BATCH):
+            facts.extend([(path, _FACTS[path])] if path in _FACTS else [])
+        else:
+            body.append((path, tuple(path.split("."))))
+    named = {path for path, _ in facts}
+    licensee, agent, season = (path in named for path in _ON_BEHALF_OF)
+    return _Grant(
+        tuple(body),
+        tuple(facts),
+        (licensee, agent, season),
+        MappingProxyType({step: tuple(names) for step, names in earlier.items()}),
+    )
+
+
+def _given_by(context: CallContext, grant: _Grant) -> Iterator[str]:
+    """The paths of what the context says, and of what was taken of earlier results."""
+    batch = context.batch
+    for path, value in zip(_ON_BEHALF_OF, (batch.licensee, batch.agent, batch.season), strict=True):
+        if value:
+            yield path
+    for step, paths in grant.earlier.items():
+        found = context.earlier.get(step)
+        if isinstance(found, Projection):
+            yield from (path for path, name in paths if name in found.taken)
+
+
+def _scalar(result: Readable, name: str) -> Any:
+    try:
+        value = result[name]
+    except KeyError:
+        return None
+    return None if _holds_fields(value) else value
 
 
 def _leaf(body: Any, steps: tuple[str, ...]) -> Any:

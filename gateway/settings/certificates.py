@@ -72,9 +72,9 @@ def named_certificates(settings: Settings) -> Iterator[Named]:
 
 
 def expiries(settings: Settings) -> dict[str, datetime]:
-    """When each party can no longer prove itself: the latest of its certificates counts, and of ours the first.
+    """When each party can no longer prove itself: the latest of its certificates, and the first of ours.
 
-    A party under whose certificates none is bound by file is left out.
+    A party is left out that has no certificate bound by file.
     """
     found: dict[str, datetime] = {}
     for named in named_certificates(settings):

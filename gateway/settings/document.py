@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Document:
     #: Line and column of each key, and of each value.
     keys: Mapping[Loc, tuple[int, int]] = field(default_factory=dict)
     values: Mapping[Loc, tuple[int, int]] = field(default_factory=dict)
+    #: The whole file, as it was read.
+    text: str = field(default="", repr=False)
 
     def at_value(self, loc: Loc, text: str) -> Fault:
         """A fault in the value at `loc`, or in what holds it where there is none."""
@@ -72,7 +74,7 @@ class Document:
             return self
         keys = {_moved(loc, dropped): place for loc, place in self.keys.items() if not _in(loc, dropped)}
         values = {_moved(loc, dropped): place for loc, place in self.values.items() if not _in(loc, dropped)}
-        return Document(self.file, self.data, keys, values)
+        return replace(self, keys=keys, values=values)
 
 
 def _in(loc: Loc, part: Loc) -> bool:
@@ -91,9 +93,11 @@ def _moved(loc: Loc, dropped: Loc) -> Loc:
 def read(path: Path) -> tuple[Document, list[Fault]]:
     """Read one file. What cannot be read is told by the faults; `data` is then None."""
     try:
-        node = YAML(typ="safe", pure=True).compose(_text(path))
+        text = _text(path)
+        node = YAML(typ="safe", pure=True).compose(text)
         if node is not None:
-            return _Walk(str(path)).document(node)
+            document, faults = _Walk(str(path)).document(node)
+            return replace(document, text=text), faults
     except (OSError, UnicodeDecodeError, RecursionError, YAMLError) as error:
         return Document(str(path)), [_unreadable(path, error)]
     return Document(str(path)), [Fault(str(path), 1, 1, "is empty")]

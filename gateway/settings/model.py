@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from gateway.settings.access import FIRST_OPERATORS, Operators, Role
+from gateway.settings.checkpoints import Checkpoints
 from gateway.settings.document import Document
 from gateway.settings.retention import Retention
 from gateway.settings.soap_security import DestinationSecurity, PartySecurity
@@ -135,6 +137,8 @@ class Gateway(Part):
     connections: Connections = Connections()
     rates: Rates = Rates()
     retention: Retention = Retention()
+    operators: Operators = FIRST_OPERATORS
+    checkpoints: Checkpoints = Checkpoints()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -177,6 +181,9 @@ class Party(Part):
     keys: tuple[PartyKey, ...] = ()
     #: Client certificates that prove this party, and no other. Several while one is being renewed.
     certificates: tuple[PartyCertificate, ...] = ()
+    #: The highest class that it may be told, in events and results. Unless given, restricted for a service
+    #: center and secret for everybody else. What is sent to a system is judged by its destination's.
+    clearance: ClassName | None = None
     #: A key pair is made in the data directory at the first start. For demonstrations only.
     demo_key: bool = False
     #: Public key (X25519, PEM) that events on the bus are encrypted to. With `demo_key` one is made.
@@ -185,6 +192,11 @@ class Party(Part):
     webhook: Webhook | None = None
     #: How it proves itself when it calls our SOAP services.
     soap_security: PartySecurity = PartySecurity()
+
+    @property
+    def cleared(self) -> ClassName:
+        """The highest class that it may be told."""
+        return self.clearance or ("restricted" if self.kind == "service_center" else "secret")
 
     @model_validator(mode="after")
     def _center_with_secret(self) -> Self:
@@ -328,6 +340,8 @@ class ConfidentialityPolicy(Part):
     #: By party or kind of party, then by kind of event: what of it that receiver is told. A department
     #: receives the events that are granted to it, and no others.
     events: Mapping[Name, Mapping[Name, Grant]] = {}
+    #: By role, then by kind of message: what of it an operator of that role may reveal.
+    operators: Mapping[Role, Mapping[Name, Grant]] = {}
 
 
 # --- controls.yaml --------------------------------------------------------------------------------

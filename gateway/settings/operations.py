@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from gateway.message import Operation
+from gateway.settings.access_checks import operator_faults
 from gateway.settings.document import Fault, Loc
 from gateway.settings.draft import Draft
 from gateway.settings.model import Grant, Party
@@ -17,6 +18,8 @@ from schemas.confidentiality import Confidentiality
 Classes = Mapping[str, Mapping[str, str]]
 
 _CENTER: Final = "service_center"
+#: Of results: a rejected line as it was submitted.
+_GIVEN_BACK: Final = "application"
 _PARTY_KINDS: Final[frozenset[str]] = frozenset(get_args(Party.model_fields["kind"].annotation))
 
 
@@ -30,6 +33,8 @@ class Subject:
     classes: Classes
     #: By kind of event: the same of what is told of it.
     told: Classes
+    #: The class of every field of a result, by dotted path.
+    shown: Mapping[str, str]
 
     def fields_of(self, operation: str) -> Mapping[str, Confidentiality]:
         """The fields of the kinds that are routed through an operation, each under its highest class.
@@ -67,6 +72,11 @@ class Subject:
         for receiver, by_kind in events.items():
             for kind, grant in by_kind.items():
                 yield ("events", receiver, kind), receiver, kind, grant
+
+
+    def results(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Each kind of receiver of results, and what it is shown."""
+        yield from self.draft.confidentiality.results.items() if self.draft.confidentiality else ()
 
 
 def routes_name_kinds(subject: Subject) -> Iterator[Fault]:
@@ -141,7 +151,7 @@ def grants_cover_needs(subject: Subject) -> Iterator[Fault]:
         operation = subject.operations.get(name)
         if operation is None or operation.destination != destination:
             continue
-        for path in sorted(operation.needs - set(grant.fields)):
+        for path in sorted((operation.needs | operation.context_needs) - set(grant.fields)):
             text = f"operation {name!r} needs field {path!r}, which is not granted"
             yield subject.draft.fault("confidentiality", (*loc, "fields"), text)
 
@@ -153,7 +163,8 @@ def routed_operations_have_grants(subject: Subject) -> Iterator[Fault]:
         return
     for loc, name in subject.routed():
         operation = subject.operations.get(name)
-        if operation and operation.needs and document.get("grants", operation.destination, name) is None:
+        needs = operation.needs | operation.context_needs if operation else ()
+        if operation and needs and document.get("grants", operation.destination, name) is None:
             text = f"operation {name!r} has no need-to-know list under {operation.destination!r}"
             yield subject.draft.fault("routes", loc, text)
 
@@ -212,16 +223,49 @@ def _unknown_receivers(subject: Subject) -> Iterator[Fault]:
             yield subject.draft.key_fault("confidentiality", ("events", receiver), text)
 
 
-def no_secret_for_centers(subject: Subject) -> Iterator[Fault]:
-    """A secret field that service centers, or one of them by its id, would be told."""
-    centers = {party.id for party in subject.draft.parties if party.kind == _CENTER} | {_CENTER}
+def events_suit_clearances(subject: Subject) -> Iterator[Fault]:
+    """A field that a party, or every party of a kind, would be told without being cleared for its class."""
     for loc, receiver, kind, grant in subject.events():
-        fields = subject.told.get(kind, {}) if receiver in centers else {}
+        fields = subject.told.get(kind, {})
+        cleared = _clearance(subject, receiver)
         for n, path in enumerate(grant.fields):
             field_class = Confidentiality(fields.get(path, Confidentiality.PUBLIC))
-            if not Confidentiality.RESTRICTED.permits(field_class):
-                text = f"field {path!r} is {field_class}, which no service center is told"
+            if not cleared.permits(field_class):
+                text = f"field {path!r} is {field_class}, {receiver!r} is cleared for {cleared}"
                 yield subject.draft.fault("confidentiality", (*loc, "fields", n), text)
+
+
+def results_name_what_there_is(subject: Subject) -> Iterator[Fault]:
+    """A list of what is shown of results for a kind of party, or with a field, that there is not."""
+    for receiver, fields in subject.results():
+        if receiver not in _PARTY_KINDS:
+            text = f"unknown kind of party {receiver!r}{suggestion(receiver, sorted(_PARTY_KINDS))}"
+            yield subject.draft.key_fault("confidentiality", ("results", receiver), text)
+        for n, path in enumerate(fields):
+            if path not in subject.shown:
+                text = f"unknown field {path!r}{suggestion(path, subject.shown)}"
+                yield subject.draft.fault("confidentiality", ("results", receiver, n), text)
+
+
+def results_suit_clearances(subject: Subject) -> Iterator[Fault]:
+    """A field of a result that parties of a kind would be shown without being cleared for its class."""
+    for receiver, fields in subject.results():
+        cleared = _clearance(subject, receiver)
+        for n, path in enumerate(fields):
+            field_class = Confidentiality(subject.shown.get(path, Confidentiality.PUBLIC))
+            # A line that its own center gets back tells it nothing.
+            if path != _GIVEN_BACK and not cleared.permits(field_class):
+                text = f"field {path!r} is {field_class}, {receiver!r} is cleared for {cleared}"
+                yield subject.draft.fault("confidentiality", ("results", receiver, n), text)
+
+
+def _clearance(subject: Subject, receiver: str) -> Confidentiality:
+    """A party's own, or the lowest of the parties of a kind."""
+    parties = [party for party in subject.draft.parties if receiver in (party.id, party.kind)]
+    own = [party for party in parties if party.id == receiver]
+    found = [Confidentiality(party.cleared) for party in own or parties]
+    unless = Confidentiality.RESTRICTED if receiver == _CENTER else Confidentiality.SECRET
+    return min(found, key=lambda one: one.rank, default=unless)
 
 
 Check = Callable[[Subject], Iterator[Fault]]
@@ -237,14 +281,18 @@ CHECKS: tuple[Check, ...] = (
     granted_fields_exist,
     clearances_suffice,
     events_name_what_there_is,
-    no_secret_for_centers,
+    events_suit_clearances,
+    results_name_what_there_is,
+    results_suit_clearances,
 )
 
 
 def faults(draft: Draft, operations: Mapping[str, Operation], classes: Classes | None = None) -> list[Fault]:
     """All faults against the catalogue. `classes` are those of our schemas unless given."""
-    subject = Subject(draft, operations, _classes() if classes is None else classes, _told())
-    return [fault for check in CHECKS for fault in check(subject)]
+    of_kinds = _classes() if classes is None else classes
+    subject = Subject(draft, operations, _with_context(of_kinds), _told(), _shown())
+    found = [fault for check in CHECKS for fault in check(subject)]
+    return [*found, *operator_faults(draft, of_kinds)]
 
 
 def _classes() -> Classes:
@@ -257,7 +305,22 @@ def _classes() -> Classes:
     return {**of_visas, **{kind: field_classes(kind) for kind in KINDS}}
 
 
+def _with_context(classes: Classes) -> Classes:
+    """With what a call may say beside the message's own fields."""
+    from schemas.results import BATCH_CLASSES, EARLIER_CLASSES
+
+    return {
+        kind: {**fields, **BATCH_CLASSES, **EARLIER_CLASSES.get(kind, {})} for kind, fields in classes.items()
+    }
+
+
 def _told() -> Classes:
     from schemas.kinds import KINDS, published_classes
 
     return {kind: published_classes(kind) for kind in KINDS}
+
+
+def _shown() -> Mapping[str, str]:
+    from schemas.results import RESULT_CLASSES
+
+    return RESULT_CLASSES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Final, Self
@@ -12,6 +13,7 @@ _RuleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 _KindName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
 _Months = Annotated[int, Field(ge=1, le=600)]
 
+_BUCKET: Final = re.compile(r"(?P<rule>[a-z][a-z0-9_]*)-(?P<year>[0-9]{4})-(?P<month>0[1-9]|1[0-2])")
 #: The rule of kinds that no other rule names.
 OTHERS: Final = "others"
 
@@ -48,6 +50,8 @@ class Retention(BaseModel):
 
     #: Lines whose center has not confirmed them are kept so much longer, at the most.
     unconfirmed_months: _Months = 6
+    #: A key that wraps nothing any more is destroyed after so long: what was read before may still name it.
+    keep_retired_days: Annotated[int, Field(ge=1, le=3650)] = 30
     rules: Mapping[_RuleName, RetentionRule] = _DEFAULT
 
     @model_validator(mode="after")
@@ -70,3 +74,18 @@ class Retention(BaseModel):
     def bucket(self, kind: str, day: date) -> str:
         """What is recorded of this kind on that day is kept in this bucket (`visa-2026-11`)."""
         return f"{self.rule_of(kind)}-{day:%Y-%m}"
+
+    def due_on(self, bucket: str, *, unconfirmed: bool = False) -> date | None:
+        """The day from which on the bucket is shredded; None for what is not the name of one.
+
+        `unconfirmed`: it holds lines whose center has not confirmed them. A bucket whose rule was taken
+        out of the configuration is kept as long as the longest of the others.
+        """
+        named = _BUCKET.fullmatch(bucket)
+        if named is None:
+            return None
+        rule = self.rules.get(named["rule"])
+        months = rule.keep_months if rule else max(rule.keep_months for rule in self.rules.values())
+        ends = int(named["year"]) * 12 + int(named["month"]) + months
+        ends += self.unconfirmed_months if unconfirmed else 0
+        return date(ends // 12, ends % 12 + 1, 1)

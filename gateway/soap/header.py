@@ -17,6 +17,8 @@ from gateway.soap.contract import Contract, SoapService
 #: Our own name on the network.
 GATEWAY: Final = "umrah-gateway"
 _VERSION: Final = "1"
+#: What a call's header block says of the batch or message that it is made for, as need-to-know lists name it.
+HEADER_FIELDS: Final = frozenset({"batch.licensee_id", "batch.agent_id", "batch.season"})
 #: `MessageId` of the schema.
 _ID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 #: Stand in a template for what differs in every message.

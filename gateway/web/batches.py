@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
@@ -16,24 +15,22 @@ from gateway.pipeline import operate, report
 from gateway.pipeline.admit import admit
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import Mode, Receipt, Submission
-from gateway.pipeline.read import Pause
 from gateway.ports import BatchReader, ResultWriter
 from gateway.states import PublicState
 from gateway.web import query
 from gateway.web.body import BodyLimits, check_headers, decoded
 from gateway.web.caller import Door, idempotency_key
+from gateway.web.checkpoints import latest_checkpoint
 from gateway.web.middleware import expect_later
 from gateway.web.negotiation import media_type
 from gateway.web.places import Places
 from gateway.web.problems import rejected_lines
+from gateway.web.streaming import stream
 
 Readers = Mapping[str, BatchReader]
 #: By media type: makes the writer of one document.
 Writers = Mapping[str, Callable[[], ResultWriter]]
 
-_WRITE_AT: Final = 65_536
-#: A reader that takes nothing for this long is cut off.
-_READER_SILENCE_S: Final = 30.0
 _DEFAULT_PAGE: Final = 100
 
 
@@ -119,8 +116,9 @@ class Batches:
             "batch_id": receipt.batch_id,
             "state": "validated" if receipt.dry_run else "processing",
             "counts": dict(receipt.counts),
-            "rejected": list(rejected_lines(receipt.rejected)),
+            "rejected": list(map(self._engine.need_to_know.rejection, rejected_lines(receipt.rejected))),
             "more_rejected": receipt.more_rejected,
+            "checkpoint": latest_checkpoint(self._engine),
         }
         if receipt.batch_id is None:
             return _json(document)
@@ -134,7 +132,8 @@ class Batches:
     async def status(self, request: web.Request) -> web.Response:
         party = self._door.center(request).party_id
         query.parameters(request)
-        return _json(await report.batch_status(party, BatchId(query.path_id(request)), self._engine))
+        found = await report.batch_status(party, BatchId(query.path_id(request)), self._engine)
+        return _json({**found, "checkpoint": latest_checkpoint(self._engine)})
 
     async def page(self, request: web.Request) -> web.Response:
         party = self._door.center(request).party_id
@@ -157,9 +156,9 @@ class Batches:
         media = media_type(request.headers.get("Accept"), tuple(self._writers))
         if media is None:
             raise Refused("not_acceptable", status=406)
-        batch = await report.batch_status(party, batch_id, self._engine)
+        batch = await report.readable_batch(party, batch_id, self._engine)
         results = report.results(party, batch_id, self._engine)
-        return await _stream(request, media, _document(self._writers[media](), batch, results))
+        return await stream(request, media, _document(self._writers[media](), batch, results))
 
     async def rejected(self, request: web.Request) -> web.StreamResponse:
         """The rejected lines as they were submitted, with what is wrong with each."""
@@ -168,9 +167,9 @@ class Batches:
         batch_id = BatchId(query.path_id(request))
         if media_type(request.headers.get("Accept"), ("application/json",)) is None:
             raise Refused("not_acceptable", status=406)
-        batch = await report.batch_status(party, batch_id, self._engine)
+        batch = await report.readable_batch(party, batch_id, self._engine)
         lines = report.rejected(party, batch_id, self._engine)
-        return await _stream(request, "application/json", _rejected_document(batch, lines))
+        return await stream(request, "application/json", _rejected_document(batch, lines))
 
     # what a center asks to be done
 
@@ -223,31 +222,3 @@ async def _rejected_document(
         yield separator + json.dumps(line, ensure_ascii=False).encode()
         separator = b",\n"
     yield b"\n]}\n"
-
-
-async def _stream(request: web.Request, media: str, pieces: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Write what comes, some 64 KiB at a time, in slices that let others run.
-
-    An error in the middle cuts the connection.
-    """
-    headers = {"Content-Type": media if media.startswith("application/") else f"{media}; charset=utf-8"}
-    response = web.StreamResponse(headers={**headers, "Vary": "Accept"})
-    waiting = bytearray()
-    pause = Pause()
-    async for piece in pieces:
-        waiting += piece
-        await pause.if_due()
-        if len(waiting) >= _WRITE_AT:
-            await _write(request, response, waiting)
-    await _write(request, response, waiting)
-    await response.write_eof()
-    return response
-
-
-async def _write(request: web.Request, response: web.StreamResponse, waiting: bytearray) -> None:
-    """The head goes out with the first piece: until then an error still gets its own answer."""
-    if not response.prepared:
-        await response.prepare(request)
-    async with asyncio.timeout(_READER_SILENCE_S):
-        await response.write(bytes(waiting))
-    waiting.clear()

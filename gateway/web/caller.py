@@ -11,6 +11,8 @@ from aiohttp import web
 from gateway.errors import Refused
 from gateway.message import Micros, PartyId
 from gateway.pipeline.engine import Engine
+from gateway.settings import Settings
+from gateway.settings.access import Role
 from gateway.web.authentication import Credential, PartyKeys, Unauthenticated, bearer, use_once, verify
 from gateway.web.middleware import CALLER
 from gateway.web.operators import OperatorTokens
@@ -116,10 +118,28 @@ def _only(request: web.Request, header: str) -> str | None:
     return values[0] if values else None
 
 
-def operator(request: web.Request, tokens: OperatorTokens) -> str:
-    """The operator's name. Raises `Unauthenticated`."""
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who works at the gateway. Without a place in the configuration an operator has no role."""
+
+    name: str
+    roles: tuple[Role, ...]
+
+
+#: Whom the admin listener let in.
+OPERATOR: Final = web.RequestKey("operator", Operator)
+
+
+def admit(request: web.Request, tokens: OperatorTokens, settings: Settings) -> Operator:
+    """The operator whose token this is, remembered with the request. Raises `Unauthenticated`."""
     name = tokens.operator(bearer(_only(request, "Authorization")))
     if name is None:
         raise Unauthenticated
-    request[CALLER] = name
-    return name
+    found = Operator(name, settings.gateway.operators.get(name, ()))
+    request[CALLER], request[OPERATOR] = name, found
+    return found
+
+
+def operator(request: web.Request) -> str:
+    """The name of the operator that was let in."""
+    return request[OPERATOR].name

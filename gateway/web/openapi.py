@@ -73,7 +73,10 @@ _TAGS: Final = {
     "Applications": "One application.",
     "Photos": "Pictures that lines name by their digest, so that a batch stays small.",
 }
-_ABOUT: Final = {"Documents": "About this interface."}
+_ABOUT: Final = {
+    "Audit log": "Proofs to keep: with them nobody can shorten or rewrite it unseen (docs/audit-log.md).",
+    "Documents": "About this interface.",
+}
 _TOKEN: Final[Schema] = {
     "type": "http",
     "scheme": "bearer",
@@ -93,10 +96,10 @@ def _paths(today: date, writers: Writers) -> Schema:
     batch = "/v1/batches/{id}"
     return {
         "/v1/batches": {"post": _submit(today)},
-        batch: {"get": read("batchStatus", "How far a batch has come", "BatchStatus")},
+        batch: {"get": read("batchStatus", "How far a batch has come", "BatchProgress")},
         f"{batch}/applications": {"get": _page()},
         f"{batch}/results": {"get": _results(writers)},
-        f"{batch}/rejected": {"get": read("rejectedLines", _REJECTED, "RejectedLines")},
+        f"{batch}/rejected": {"get": _rejected()},
         f"{batch}/confirm": {"post": _act("confirmBatch", _CONFIRM, "BatchStatus")},
         f"{batch}/cancel": {"post": _act("cancelBatch", _CANCEL, "BatchCancellation")},
         "/v1/applications/{id}/cancel": {
@@ -104,6 +107,7 @@ def _paths(today: date, writers: Writers) -> Schema:
         },
         "/v1/photos/{sha256}": {"put": _photo()},
         **openapi_messages.paths(),
+        "/v1/checkpoint": {"get": _checkpoint()},
         "/openapi.json": {"get": _open("openapi", "This document", JSON)},
         "/docs": {"get": _open("docs", "This document for people", "text/html")},
         "/problems/{code}": {"get": _problem_page()},
@@ -197,7 +201,7 @@ def _page() -> Schema:
         query("cursor", {"type": "string"}, "The `next_cursor` of the page before."),
         query("limit", limit, "Lines a page."),
     ]
-    operation["responses"] |= refusals(400)
+    operation["responses"] |= refusals(400, 410)
     return operation
 
 
@@ -210,7 +214,13 @@ def _results(writers: Writers) -> Schema:
         }
         for media, writer in writers.items()
     }
-    operation["responses"] |= refusals(406)
+    operation["responses"] |= refusals(406, 410)
+    return operation
+
+
+def _rejected() -> Schema:
+    operation = read("rejectedLines", _REJECTED, "RejectedLines")
+    operation["responses"] |= refusals(406, 410)
     return operation
 
 
@@ -218,6 +228,18 @@ def _results_example(media: str, writer: ResultWriter) -> Any:
     batch, result = result_example()
     text = (writer.head(batch) + writer.line(result) + writer.tail()).decode()
     return json.loads(text) if media == JSON else text
+
+
+def _checkpoint() -> Schema:
+    found = object_of(checkpoint=ref("Checkpoint"))
+    return {
+        **operation("checkpoint", "The latest signed checkpoint of the audit log", "Audit log"),
+        "description": "It says how far the log has come, and nothing of what is in it. Keep it.",
+        "responses": {
+            "200": {"description": "Found.", "content": {JSON: {"schema": found}}},
+            **refusals(401, 503),
+        },
+    }
 
 
 def _problem_page() -> Schema:
@@ -231,7 +253,7 @@ def _act(name: str, summary: str, schema: str, tag: str = "Batches") -> Schema:
     optional = {**PARAMETERS["key"], "required": False}
     operation["parameters"].append(optional)
     operation["responses"]["200"]["description"] = "Done, or asked for."
-    operation["responses"] |= refusals(409)
+    operation["responses"] |= refusals(409, 410)
     return operation
 
 
@@ -283,6 +305,12 @@ def _answers() -> Schema:
         detail={**text, "description": "English."},
         detail_ar={**text, "description": "Arabic."},
     )
+    document = {**text, "description": "JSON. The signature is over these very bytes (UTF-8)."}
+    signed = object_of(document=document, signature={**text, "pattern": "^[0-9a-f]{128}$"})
+    checkpoint: Schema = {
+        "oneOf": [signed, {"type": "null"}],
+        "description": "The audit log's latest signed checkpoint: keep it with the receipt. null: none yet.",
+    }
     place: Schema = {
         "line": {"type": "integer", "description": "Counts applications from 1, in every format."},
         "row": {"type": ["integer", "null"], "description": "The place in the file, where lines are rows."},
@@ -327,7 +355,10 @@ def _answers() -> Schema:
             counts=ref("Counts"),
             rejected={**named, "description": "An entry for each fault of each of the first rejected lines."},
             more_rejected={"type": "boolean", "description": "More lines were rejected than are named."},
+            checkpoint=ref("Checkpoint"),
         ),
+        "Checkpoint": checkpoint,
+        "BatchProgress": object_of(**status, checkpoint=ref("Checkpoint")),
         "BatchStatus": object_of(**status),
         "BatchCancellation": object_of(**status, cancellations=count),
         "Result": {"type": "object", "properties": result},

@@ -154,6 +154,7 @@ def _state() -> Schema:
     )
     either = {"oneOf": [ref("MessageState"), ref("Result")]}
     found["responses"]["200"]["content"] = {JSON: {"schema": either}}
+    found["responses"] |= refusals(410)
     return found
 
 

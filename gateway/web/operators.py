@@ -9,15 +9,14 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from gateway.errors import Misconfigured
+from gateway.settings.access import FIRST_OPERATORS
 from gateway.web.tokens import write_secret
 
-#: Two, because a second one confirms what the first decided.
-FIRST_OPERATORS: Final = ("operator-1", "operator-2")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHORTEST: Final = 32
 
@@ -27,16 +26,19 @@ def operators_directory(data_dir: Path) -> Path:
     return data_dir / "operators"
 
 
-def ensure_operator_tokens(data_dir: Path) -> None:
-    """Make the token files of the first operators, if there are no token files at all."""
+def ensure_operator_tokens(data_dir: Path, names: Iterable[str] = FIRST_OPERATORS) -> None:
+    """Make a token file for each of these operators, if there are no token files at all.
+
+    Later a file that is gone stays gone: its operator was shut out.
+    """
     directory = operators_directory(data_dir)
     if any(directory.glob("*.token")):
         return
-    for name in FIRST_OPERATORS:
+    for name in names:
         write_secret(directory / f"{name}.token", secrets.token_urlsafe(32).encode() + b"\n")
 
 
-def operator_token(data_dir: Path, name: str = FIRST_OPERATORS[0]) -> str:
+def operator_token(data_dir: Path, name: str = "operator-1") -> str:
     """That operator's token. Raises `Misconfigured` for a file that is readable by others."""
     return _token(operators_directory(data_dir) / f"{name}.token").decode()
 

@@ -7,16 +7,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import Any
 
-from tests.access.probes import PROBES, Draw, Pair, Route
+from tests.access.probes import KNOWN, PROBES, Draw, Kept, Pair, Route
 from tests.access.stage import CENTERS, UUID, Stage, Tenant
 from tests.access.wire import Answer, Request, Wire
 
 #: Said anew in every answer.
 _ANEW = frozenset({"date", "x-request-id"})
-_MOST_SHOWN = 20
+#: A longer answer is a document: its code is its status.
+_LONG_BYTES = 20_000
 
 
 @dataclass
@@ -35,6 +37,24 @@ class Tally:
     #: The first of each.
     examples: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
+    @property
+    def known(self) -> Counter[str]:
+        """Differences that the rules of the network bring with them, by what was tried."""
+        found: Counter[str] = Counter()
+        for (family, code, _), count in self.differing.items():
+            if family in KNOWN and KNOWN[family].code in code.split():
+                found[family] += count
+        return found
+
+    @property
+    def unexplained(self) -> list[str]:
+        """An example of each difference that nothing explains."""
+        return [
+            f"{family}: {code} against {twin}\n{self.examples[family, code, twin]}"
+            for family, code, twin in self.differing
+            if family not in KNOWN or KNOWN[family].code not in code.split()
+        ]
+
 
 async def probe(stage: Stage, route: Route, attacker: str, count: int, seed: int) -> Tally:
     """So many probes of one route in the name of one center, against the other."""
@@ -42,7 +62,7 @@ async def probe(stage: Stage, route: Route, attacker: str, count: int, seed: int
     tally = Tally(route, attacker)
     random = Random(f"{seed}/{route}/{attacker}")
     wire = Wire(stage.url)
-    kept: dict[str, tuple[float, str]] = {}
+    kept = Kept()
     try:
         for _ in range(count):
             draw = Draw(stage, random, stage.tenants[attacker], stage.tenants[victim], kept)
@@ -73,7 +93,8 @@ def leaks(stage: Stage, attacker: Tenant, request: Request, answer: Answer) -> l
     """Canaries of anybody else that the answer holds and the request does not."""
     return [
         f"{canary} of {', '.join(sorted(owners))} in the answer to {request.method} {request.target}"
-        for canary, owners in stage.found(answer.whole)
+        for part in (answer.head, answer.body)
+        for canary, owners in stage.found(part)
         if attacker.id not in owners and canary.encode() not in request.written("")
     ]
 
@@ -88,6 +109,10 @@ def same(answer: Answer, twin: Answer, repeated: tuple[str, str] = ("", "")) -> 
     return _seen(answer, repeated[0]) == _seen(twin, repeated[1])
 
 
+#: Of the audit log, signed anew every minute: the same for every party, and in every receipt.
+_CHECKPOINT = re.compile(rb'"checkpoint": (\{[^{}]*\}|"[^"]*"|null)')
+
+
 def _seen(answer: Answer, repeated: str) -> tuple[int, list[tuple[str, str]], bytes]:
     """What a caller can tell answers apart by: all but what is anew in each, and what it said itself."""
     headers = sorted(
@@ -98,21 +123,36 @@ def _seen(answer: Answer, repeated: str) -> tuple[int, list[tuple[str, str]], by
     body = answer.body.replace(repeated.encode(), b"<repeated>") if repeated else answer.body
     if len(body) != len(answer.body):  # as long as what was repeated
         headers = [(name, value) for name, value in headers if name != "content-length"]
-    return answer.status, headers, _without_ids(body)
+    return answer.status, headers, _lasting(body)
 
 
+def _lasting(body: bytes) -> bytes:
+    """Without what is said anew in every answer: the ids made for it, the latest checkpoint."""
+    if len(body) < _LONG_BYTES:
+        body = _CHECKPOINT.sub(b"<checkpoint>", body)
+    return _without_ids(body)
+
+
+@lru_cache(maxsize=32)
 def _without_ids(text: bytes) -> bytes:
     return UUID.sub(b"<id>", text)
 
 
 def _code(answer: Answer) -> str:
-    """The status, with the code of a problem or of a SOAP fault."""
-    try:
-        code = json.loads(answer.body).get("code")
-    except (ValueError, AttributeError):
-        found = re.search(rb"<code[^>]*>([A-Z_]+)<", answer.body)
-        code = found.group(1).decode().lower() if found else None
-    return f"{answer.status} {code}" if code else str(answer.status)
+    """The status, with the code of a problem, of a SOAP fault, or of lines that were rejected."""
+    return " ".join([str(answer.status), *sorted(_codes(answer))])
+
+
+def _codes(answer: Answer) -> set[str]:
+    media = answer.header("Content-Type").partition(";")[0]
+    if not answer.body or len(answer.body) > _LONG_BYTES:
+        return set()
+    if media in ("application/json", "application/problem+json"):
+        document = json.loads(answer.body)
+        faults = (*document.get("rejected", ()), *document.get("errors", ()))
+        codes = {document.get("code"), *(fault["code"] for fault in faults)}
+        return {code for code in codes if code}
+    return {code.decode().lower() for code in re.findall(rb"<code[^>]*>([A-Z_]+)</code>", answer.body)}
 
 
 # --- controls --------------------------------------------------------------------------------------
@@ -141,15 +181,19 @@ async def everything(stage: Stage) -> dict[str, Any]:
         for tenant in stage.centers:
             headers = (("Authorization", f"Bearer {tenant.token()}"),)
             targets: Sequence[str] = [
-                *(f"/v1/batches/{id}{more}" for id in tenant.batches for more in ("", "/applications", "/results")),
+                *(
+                    f"/v1/batches/{id}{more}"
+                    for id in tenant.batches
+                    for more in ("", "/applications", "/results")
+                ),
                 *(f"/v1/messages/{id}" for id in (*tenant.messages, *tenant.applications)),
             ]
             for target in targets:
                 answer = await wire.send(Request("GET", target, headers))
-                found[f"{tenant.id} {target}"] = (answer.status, _without_ids(answer.body))
+                found[f"{tenant.id} {target}"] = (answer.status, _lasting(answer.body))
             told = await wire.send(Request("GET", "/v1/notifications?cursor=0&limit=1000", headers))
             document = json.loads(told.body)
-            known = [event for event in document["notifications"] if event["id"] in tenant.events]
+            known = [each for each in document["notifications"] if int(each["cursor"]) in tenant.cursors]
             found[f"{tenant.id} notifications"] = (known, document["confirmed"])
     finally:
         await wire.close()

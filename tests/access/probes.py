@@ -42,20 +42,38 @@ Headers = tuple[tuple[str, str], ...]
 #: A party that nobody has ever configured.
 NOBODY: Final = "sc-99"
 
-#: Where the answer tells that a name is in use elsewhere: by what is tried, the codes that are told for what is
-#: another's, and why (docs/access.md). None of them says whose it is. Anything else that differs is a leak.
-KNOWN: Final[Mapping[str, tuple[str, str]]] = {
-    "group of the other": (
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A difference that the rules of the network bring with them."""
+
+    #: Told for what is another's.
+    code: str
+    why: str
+
+
+#: What an answer tells of others all the same, by what is tried (docs/access.md). None of these says whose it
+#: is. Anything else that differs is a leak.
+KNOWN: Final[Mapping[str, Known]] = {
+    "person of the other": Known(
+        "duplicate_application",
+        "a person has one application at a time in the whole network: who holds the passport may know that",
+    ),
+    "group of the other": Known(
         "group_of_another_licensee",
         "trade in groups is refused by that name, and reported to the ministry",
     ),
-    "agent of the other": (
+    "agent of the other": Known(
         "agent_contract_invalid",
         "an agent whose contract does not hold is told from one whom nobody knows",
     ),
-    "name of the other's package.submission": ("record_unknown", "packages have one name in the whole network"),
-    "name of the other's plan.submission": ("record_unknown", "plans have one name in the whole network"),
-    "name of the other's agent_contract.submission": (
+    "name of the other's package.submission": Known(
+        "record_unknown", "packages have one name in the whole network"
+    ),
+    "name of the other's plan.submission": Known(
+        "record_unknown", "plans have one name in the whole network"
+    ),
+    "name of the other's agent_contract.submission": Known(
         "record_unknown",
         "contracts have one name in the whole network",
     ),
@@ -76,6 +94,14 @@ class Pair:
 
 
 @dataclass
+class Kept:
+    """What lasts from one probe to the next."""
+
+    #: When it was made, and a token for reading.
+    tokens: dict[str, tuple[float, str]] = field(default_factory=dict)
+
+
+@dataclass
 class Draw:
     """What the next probe is made of."""
 
@@ -83,16 +109,16 @@ class Draw:
     random: Random
     attacker: Tenant
     victim: Tenant
-    _kept: dict[str, tuple[float, str]] = field(default_factory=dict)
+    kept: Kept
 
     def token(self, tenant: Tenant | None = None) -> str:
         """A token for reading: it may be used again."""
         who = tenant or self.attacker
         now = datetime.now(UTC).timestamp()
-        made, token = self._kept.get(who.id, (0.0, ""))
+        made, token = self.kept.tokens.get(who.id, (0.0, ""))
         if now - made > 60:
             token = who.token()
-            self._kept[who.id] = (now, token)
+            self.kept.tokens[who.id] = (now, token)
         return token
 
     def one(self, *found: Any) -> Any:
@@ -109,6 +135,12 @@ class Draw:
 Maker = Callable[[Draw], Pair]
 #: Method and path of every route of the public listener.
 PROBES: dict[Route, Maker] = {}
+
+
+def in_order() -> list[Route]:
+    """Every route; those by which an attacker's own messages grow in number come last."""
+    growing = (("POST", "/v1/messages/{kind}"), ("POST", "/v1/batches"))
+    return [*sorted(route for route in PROBES if route not in growing), *growing]
 
 
 def probing(method: str, *paths: str) -> Callable[[Callable[[Draw, str], Pair]], Callable[[Draw, str], Pair]]:
@@ -156,11 +188,15 @@ def _credential(draw: Draw, *, once: bool) -> tuple[str, Headers, Headers]:
         case 2:
             return "sub of the other", _bearer(good(sub=victim.id)), _bearer(good(sub=NOBODY))
         case 3:
-            said = {name: victim.id for name in ("party", "tenant", "azp", "client_id", "act", "on_behalf_of")}
+            said = dict.fromkeys(("party", "tenant", "azp", "client_id", "act", "on_behalf_of"), victim.id)
             absent = dict.fromkeys(said, NOBODY)
             return "claims of the other", _bearer(good(**said)), _bearer(good(**absent))
         case 4:
-            return "key id of the other", _bearer(_named_key(draw, victim.id)), _bearer(_named_key(draw, NOBODY))
+            return (
+                "key id of the other",
+                _bearer(_named_key(draw, victim.id)),
+                _bearer(_named_key(draw, NOBODY)),
+            )
         case 5:
             return "unsigned", _bearer(_unsigned(victim.id)), _bearer(_unsigned(NOBODY))
         case 6:
@@ -174,8 +210,9 @@ def _credential(draw: Draw, *, once: bool) -> tuple[str, Headers, Headers]:
             nobodys = base64.b64encode(f"{NOBODY}:{NOBODY}".encode()).decode()
             return "basic", (("Authorization", f"Basic {basic}"),), (("Authorization", f"Basic {nobodys}"),)
         case 9:  # a token id is one party's own: the other's use of it means nothing
-            used = draw.one(*victim.jtis)
-            return "token id of the other", _bearer(draw.attacker.token(jti=used + draw.name())), _bearer(good())
+            used = next((each for each in victim.jtis if each not in draw.attacker.borrowed), draw.name())
+            draw.attacker.borrowed.add(used)
+            return "token id of the other", _bearer(draw.attacker.token(jti=used)), _bearer(good())
         case 10:
             expired = {"iat": 1_700_000_000, "exp": 1_700_000_200}
             return "expired", _bearer(draw.attacker.token(**expired)), _bearer(draw.attacker.token(**expired))
@@ -243,7 +280,15 @@ _MUTATIONS: Final[Mapping[str, Mutation]] = {
     "bad UTF-8": lambda id: f"{id}%ff",
 }
 _LANGUAGES: Final = ("", "ar", "en", "ar-SA,en;q=0.1", "*")
-_ACCEPTED: Final = ("", "*/*", "application/json", "text/csv", "application/xml", "application/x-ndjson", "a/b")
+_ACCEPTED: Final = (
+    "",
+    "*/*",
+    "application/json",
+    "text/csv",
+    "application/xml",
+    "application/x-ndjson",
+    "a/b",
+)
 _OTHER_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "SEARCH")
 
 
@@ -260,7 +305,7 @@ def _owned(draw: Draw, own_sort: list[str]) -> tuple[str, str]:
         return "id of the other", draw.one(*own_sort)
     if draw.chance(0.6):
         return "id of the other, another sort", draw.one(*draw.victim.ids)
-    third = draw.stage.tenants[draw.one("licensing", "committee")]
+    third = draw.stage.tenants["committee" if draw.attacker.id == "licensing" else "licensing"]
     return "id of the ministry", draw.one(*third.ids)
 
 
@@ -305,7 +350,15 @@ def _read_batch(draw: Draw, path: str) -> Pair:
 
 @probing("GET", "/v1/batches/{id}/applications")
 def _page(draw: Draw, path: str) -> Pair:
-    queries = ("?state=issued", "?state=none", "?cursor=1", "?cursor=x", "?limit=1", "?limit=0", "?cursor=0&limit=9")
+    queries = (
+        "?state=issued",
+        "?state=none",
+        "?cursor=1",
+        "?cursor=x",
+        "?limit=1",
+        "?limit=0",
+        "?cursor=0&limit=9",
+    )
     return _by_id(draw, "GET", path, draw.victim.batches, *queries)
 
 
@@ -338,7 +391,9 @@ def _own_batch(draw: Draw, who: Tenant | None = None) -> tuple[dict[str, Any], l
     tenant = who or draw.attacker
     seed = draw.random.randrange(10**9)
     header, lines = sample_batch(2, seed, datetime.now(UTC).date(), clean=True, center=tenant.id)
-    made = [absent_person(marked(line, "Nobody", f"R-{number}"), draw.random) for number, line in enumerate(lines)]
+    made = [
+        absent_person(marked(line, "Nobody", f"R-{number}"), draw.random) for number, line in enumerate(lines)
+    ]
     return {**header, "batch_reference": "own"}, made
 
 
@@ -432,7 +487,10 @@ def _person_of_the_other(draw: Draw, path: str, header: dict[str, Any], lines: l
     passport = {**lines[0]["passport"], "number": theirs["passport"]["number"]}
     passport["issuing_state"] = theirs["passport"]["issuing_state"]
     same = {**lines[0], "nationality": theirs["nationality"], "passport": passport}
-    stranger = {**same, "passport": {**passport, "number": absent_person(theirs, draw.random)["passport"]["number"]}}
+    stranger = {
+        **same,
+        "passport": {**passport, "number": absent_person(theirs, draw.random)["passport"]["number"]},
+    }
     return _dry(draw, path, "person of the other", ndjson(header, [same]), ndjson(header, [stranger]))
 
 
@@ -668,6 +726,16 @@ def _document(draw: Draw, path: str) -> Pair:
     return Pair(f"document; {who}", Request("GET", path + query, credential), Request("GET", path + query))
 
 
+@probing("GET", "/v1/checkpoint")
+def _checkpoint(draw: Draw, path: str) -> Pair:
+    """The same for every party, whoever is named."""
+    who, credential, nobodys = _credential(draw, once=False)
+    query, absent = draw.one(("", ""), (f"?party={draw.victim.id}", f"?party={NOBODY}"))
+    return Pair(
+        f"checkpoint; {who}", Request("GET", path + query, credential), Request("GET", path + absent, nobodys)
+    )
+
+
 @probing("GET", "/problems/{code}")
 def _problem(draw: Draw, path: str) -> Pair:
     code, absent = draw.one(*draw.victim.ids, draw.victim.id, *draw.victim.visas), draw.name()
@@ -701,7 +769,7 @@ def _contract(draw: Draw, path: str) -> Pair:
 
 @probing("POST", *_SOAP)
 def _call(draw: Draw, path: str) -> Pair:
-    """A center at a system's door, in its own name, the other's, or a system's; a system at another's door."""
+    """A center at a system's door, in its own name or another's; a system at the other system's door."""
     owner = "passports" if path == "/soap/movements" else "foreign-affairs"
     other = "foreign-affairs" if owner == "passports" else "passports"
     visa, absent_visa = draw.one(*draw.victim.visas), _absent_visa(draw)
@@ -749,8 +817,8 @@ def _envelope(path: str, security: str, visa: str, headers: Headers, event: str)
         )
     elif path == "/soap/capacity":
         body = (
-            '<PublishMissionCapacity xmlns="urn:umrah:gateway:capacity:v1"><mission_id>MSN-IDN-JKT</mission_id>'
-            "<version>3</version><window><opens>2026-12-01</opens><closes>2026-12-31</closes></window>"
+            '<PublishMissionCapacity xmlns="urn:umrah:gateway:capacity:v1">'
+            "<mission_id>MSN-IDN-JKT</mission_id><version>3</version><window><opens>2026-12-01</opens><closes>2026-12-31</closes></window>"
             "<ceiling>1</ceiling></PublishMissionCapacity>"
         )
     else:

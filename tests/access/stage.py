@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -75,6 +76,8 @@ class Tenant:
     #: Idempotency keys and token ids that it used.
     keys: list[str] = field(default_factory=list)
     jtis: list[str] = field(default_factory=list)
+    #: Token ids of others that it has used too: a second time they are its own.
+    borrowed: set[str] = field(default_factory=set)
     #: The bodies of its messages, by kind, and of its batches, as they were sent.
     sent: dict[str, dict[str, Any]] = field(default_factory=dict)
     submitted: list[tuple[dict[str, Any], list[dict[str, Any]]]] = field(default_factory=list)
@@ -113,7 +116,7 @@ class Stage:
     tenants: dict[str, Tenant]
     #: Shared secrets of the systems that call SOAP services.
     secrets: Mapping[str, str]
-    #: Whose each canary is. Two parties may own the same one (a message that one sent and the other is told of).
+    #: Whose each canary is: more than one party's, where one is told of what another sent.
     owners: dict[bytes, set[str]] = field(default_factory=dict)
 
     def note_canaries(self) -> None:
@@ -125,7 +128,7 @@ class Stage:
 
     def found(self, text: bytes) -> Iterator[tuple[str, set[str]]]:
         """The canaries that a text holds, and whose they are."""
-        for found in set(_LIKELY.findall(text)):
+        for found in _likely(text):
             if owners := self.owners.get(found.lower()):
                 yield found.decode(), owners
 
@@ -201,7 +204,7 @@ class _Party:
 
     async def settled(self, batch: str) -> None:
         async with asyncio.timeout(_SETTLED_S):
-            while (await self.get(f"/v1/batches/{batch}"))["state"] != "completed":  # noqa: ASYNC110
+            while (await self.get(f"/v1/batches/{batch}"))["state"] != "completed":
                 await asyncio.sleep(0.05)
 
     async def look(self) -> None:
@@ -213,8 +216,16 @@ class _Party:
             found = (line.get("visa") or {} for line in page["applications"])
             self.tenant.visas += [visa["number"] for visa in found if visa.get("number")]
         told = await self.get("/v1/notifications?cursor=0&limit=1000")
-        self.tenant.events = [event["id"] for event in told["notifications"]]
+        # What a message led to is told under a number of its own, which is no secret: the cursor.
+        ids = (str(event["id"]) for event in told["notifications"])
+        self.tenant.events = [id for id in ids if UUID.fullmatch(id.encode())]
         self.tenant.cursors = [int(event["cursor"]) for event in told["notifications"]]
+
+
+@lru_cache(maxsize=32)
+def _likely(text: bytes) -> frozenset[bytes]:
+    """Kept for documents that come again and again."""
+    return frozenset(_LIKELY.findall(text))
 
 
 def ndjson(header: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> bytes:
@@ -297,8 +308,12 @@ async def _of_a_center(party: _Party) -> None:
     await party.message("plan.submission", plan_id=f"PLN-{mark}", **ours)
     await party.message("agent_contract.submission", contract_id=f"CTR-{mark}", agent_id=agent, **ours)
     await party.message("compliance.report", report_id=f"CMP-{mark}", **ours, **visit)
-    await party.message("case.report", case_id=f"CASE-{mark}", description=f"Lost {mark}", visa_number=None, **ours)
-    await party.message("complaint.submission", complaint_id=f"CPL-{mark}", text=f"Said {mark}", visa_number=None, **ours)
+    await party.message(
+        "case.report", case_id=f"CASE-{mark}", description=f"Lost {mark}", visa_number=None, **ours
+    )
+    await party.message(
+        "complaint.submission", complaint_id=f"CPL-{mark}", text=f"Said {mark}", visa_number=None, **ours
+    )
 
 
 async def _of_the_ministry(licensing: _Party, center: Tenant) -> None:
@@ -341,4 +356,3 @@ def absent_person(line: Mapping[str, Any], random: Random) -> dict[str, Any]:
     """The same line for a person whom nobody ever submitted."""
     number = f"{line['passport']['number'][:2]}{random.randrange(10**5):05}{random.randrange(10, 90)}"
     return {**line, "passport": {**line["passport"], "number": number}}
-

@@ -38,13 +38,12 @@ class Answer:
     body: bytes
 
     @property
-    def whole(self) -> bytes:
-        """Everything in which something could be told."""
-        head = "\n".join(f"{name}: {value}" for name, value in self.headers)
-        return head.encode("latin-1") + b"\n\n" + self.body
+    def head(self) -> bytes:
+        """The headers, as text in which something could be told."""
+        return "\n".join(f"{name}: {value}" for name, value in self.headers).encode("latin-1")
 
     def header(self, name: str) -> str:
-        return next((value for found, value in self.headers if found.lower() == name), "")
+        return next((value for found, value in self.headers if found.lower() == name.lower()), "")
 
 
 class Wire:

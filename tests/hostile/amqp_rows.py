@@ -40,7 +40,7 @@ class _Rows:
     """Unpickled, it would leave a file behind."""
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        return (open, ("/tmp/umrah-unpickled", "w"))  # noqa: S108
+        return (open, ("/tmp/umrah-unpickled", "w"))
 
 
 _PICKLE: Final = "application/x-python-serialize"
@@ -53,15 +53,31 @@ def _rows() -> Iterator[Row]:
 
     yield row("pickle", lambda: pickle.dumps(_Rows()), "unsupported_media_type", content_type=_PICKLE)
     yield row("pickle said to be JSON", lambda: pickle.dumps(_Rows()), "encoding_not_utf8")
-    yield row("YAML", lambda: b"!!python/object/apply:os.system ['true']", "unsupported_media_type", content_type="application/x-yaml")
+    yield row(
+        "YAML",
+        lambda: b"!!python/object/apply:os.system ['true']",
+        "unsupported_media_type",
+        content_type="application/x-yaml",
+    )
     yield row("bad JSON", lambda: b'{"specversion": ' + CANARY.encode(), "invalid_json")
     yield row("duplicate key", lambda: b'{"id": "1", "id": "2"}', "duplicate_key")
     yield row("nesting 100,000 deep", lambda: b"[" * 100_000, "nesting_too_deep")
     yield row("unknown kind", _command(type="licensee.gossip"), "unknown_kind")
     yield row("unknown version", _command(dataschema="urn:umrah:kind:licensee.status:v9"), "unknown_version")
     yield row("a kind of another sender", _command(type="movement.arrival"), "not_your_message")
-    yield row("`compression` header, a bomb of 100 MB", lambda: zlib.compress(bytes(100_000_000)), "compression_refused", "never unpacked", headers={"compression": "application/x-gzip"})
-    yield row("`content_encoding` gzip", lambda: gzip.compress(_command()()), "compression_refused", content_encoding="gzip")
+    yield row(
+        "`compression` header, a bomb of 100 MB",
+        lambda: zlib.compress(bytes(100_000_000)),
+        "compression_refused",
+        "never unpacked",
+        headers={"compression": "application/x-gzip"},
+    )
+    yield row(
+        "`content_encoding` gzip",
+        lambda: gzip.compress(_command()()),
+        "compression_refused",
+        content_encoding="gzip",
+    )
     yield row("a body of 5 MB", _command(data={"x": CANARY + "x" * 5_000_000}), "body_too_large")
     yield row("no signature", _command(), "unauthenticated", headers={"authorization": ""})
     yield row("another's signature", _command(), "unauthenticated", headers={"authorization": "Bearer a.b.c"})

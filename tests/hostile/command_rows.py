@@ -61,9 +61,9 @@ def _watched(child: subprocess.Popen[bytes]) -> int:
     """Its highest resident memory in kB. `wait4` would count what this process had when it forked."""
     peak_kb = 0
     while child.poll() is None:
-        status = Path(f"/proc/{child.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+)", status)
-        peak_kb = max(peak_kb, int(found[1]) if found else 0)
+        with suppress(OSError):  # it may end while it is looked at
+            found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{child.pid}/status").read_text())
+            peak_kb = max(peak_kb, int(found[1]) if found else 0)
         with suppress(subprocess.TimeoutExpired):
             child.wait(0.005)
     return peak_kb
@@ -251,27 +251,73 @@ def _rows() -> Iterator[Row]:
     yield file("half-written, packed", _sent(_half_gzip), "exit 1 invalid_gzip")
     yield file("half-written, not packed", _sent(_half_json), "exit 1 invalid_json")
     yield file("bad checksum", _sent(_bad_checksum), "exit 1 invalid_gzip")
-    yield file("same content under another name", _same_content, "exit 0, the first batch again", refused=False)
+    yield file(
+        "same content under another name", _same_content, "exit 0, the first batch again", refused=False
+    )
     yield file("archive with `../`", _sent(_archive), "exit 2 usage", "archives are never unpacked")
-    yield file("archive with `../`, said to be JSON", _sent(_archive, "--format", "json"), "exit 1 invalid_json", "archives are never unpacked")
-    yield file("a symlink to another file of this machine", _sent(_link_elsewhere), "exit 1 invalid_json", "sent as its user asked; nothing of it is told back")
+    yield file(
+        "archive with `../`, said to be JSON",
+        _sent(_archive, "--format", "json"),
+        "exit 1 invalid_json",
+        "archives are never unpacked",
+    )
+    yield file(
+        "a symlink to another file of this machine",
+        _sent(_link_elsewhere),
+        "exit 1 invalid_json",
+        "sent as its user asked; nothing of it is told back",
+    )
     yield file("a symlink to a device without end", _sent(_link_to_endless), "exit 2 usage")
     yield file("1000:1 (100 MB)", _sent(_bomb), "exit 1 invalid_gzip")
-    yield Row("Files (`send`)", "files laid into a folder that the gateway watches", not_applicable="it watches none and opens no file that a message names; `restore` and `audit` do not exist in this version")
+    yield Row(
+        "Files (`send`)",
+        "files laid into a folder that the gateway watches",
+        not_applicable="it watches none, and opens no file that a message names",
+    )
 
     def config(name: str, spoil: Spoil, message: str) -> Row:
         return Row("Configuration", name, _checked(spoil, message), "exit 2, with its place", note=beyond)
 
-    yield config("unknown key", _in_file("gateway.yaml", "data_directory:", "data_directorry:"), "data_directory")
-    yield config("negative timeout", _in_file("destinations.yaml", "deadline_s: 15", "deadline_s: -15"), "deadline_s")
-    yield config("a timeout that is no number", _in_file("destinations.yaml", "deadline_s: 15", "deadline_s: .nan"), "deadline_s")
+    yield config(
+        "unknown key", _in_file("gateway.yaml", "data_directory:", "data_directorry:"), "data_directory"
+    )
+    yield config(
+        "negative timeout", _in_file("destinations.yaml", "deadline_s: 15", "deadline_s: -15"), "deadline_s"
+    )
+    yield config(
+        "a timeout that is no number",
+        _in_file("destinations.yaml", "deadline_s: 15", "deadline_s: .nan"),
+        "deadline_s",
+    )
     yield config("key file readable by all", _with_tls(mode=0o644, fits=True), "can be read by others")
-    yield config("key and certificate that do not match", _with_tls(mode=0o600, fits=False), "does not belong to certificate")
-    yield config("an itinerary naming an unknown operation", _in_file("routes.yaml", "interior.security_clearance", "interior.gossip"), "interior.gossip")
-    yield config("a need-to-know list without a field that the converter needs", _in_file("confidentiality.yaml", "        - passport.number\n", ""), "passport.number")
-    yield config("YAML that builds objects", _in_file("gateway.yaml", "log_level: info", "log_level: !!python/object/apply:os.system ['true']"), "")
+    yield config(
+        "key and certificate that do not match",
+        _with_tls(mode=0o600, fits=False),
+        "does not belong to certificate",
+    )
+    yield config(
+        "an itinerary naming an unknown operation",
+        _in_file("routes.yaml", "interior.security_clearance", "interior.gossip"),
+        "interior.gossip",
+    )
+    yield config(
+        "a need-to-know list without a field that the converter needs",
+        _in_file("confidentiality.yaml", "        - passport.number\n", ""),
+        "passport.number",
+    )
+    yield config(
+        "YAML that builds objects",
+        _in_file("gateway.yaml", "log_level: info", "log_level: !!python/object/apply:os.system ['true']"),
+        "",
+    )
     yield config("a billion laughs in YAML", _in_file("gateway.yaml", "log_level: info", _yaml_laughs()), "")
-    yield Row("Configuration", "the gateway is started with any of these", _no_start, "exit 2, with its place", note="before it listens")
+    yield Row(
+        "Configuration",
+        "the gateway is started with any of these",
+        _no_start,
+        "exit 2, with its place",
+        note="before it listens",
+    )
 
 
 def _yaml_laughs() -> str:

@@ -14,7 +14,7 @@ from adapters.service_centers.batch_writer import write_batch
 from gateway.soap.envelope import SOAP_11, SOAP_12, Dialect
 from tests.hostile import ministry
 from tests.hostile.row import lines_of
-from tests.hostile.site import SoapCaller, Site, application, header
+from tests.hostile.site import Site, SoapCaller, application, header
 
 _numbers = count(6_100_000_000)
 
@@ -42,7 +42,9 @@ def arrival(**values: Any) -> str:
     return f'<NotifyArrival xmlns="urn:umrah:gateway:movements:v1">{fields}</NotifyArrival>'
 
 
-def envelope(site: Site, body: str | None = None, header: str | None = None, dialect: Dialect = SOAP_12) -> bytes:
+def envelope(
+    site: Site, body: str | None = None, header: str | None = None, dialect: Dialect = SOAP_12
+) -> bytes:
     """An envelope with a fresh token around `body`, or around a good call."""
     caller = SoapCaller(site.gateway)
     return dialect.wrap(caller.security() if header is None else header, arrival() if body is None else body)

@@ -9,7 +9,8 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from itertools import chain, count as counting, repeat
+from itertools import chain, repeat
+from itertools import count as counting
 from typing import Any, Final
 
 from adapters.service_centers import MEDIA_TYPES
@@ -107,7 +108,8 @@ def _one_bad(count: int) -> Callable[[Site], Act]:
         lines = good.splitlines()
         lines[count // 2] = b'{"reference":'
         whole, spoilt = [
-            batch_request(site.gateway, body, _NDJSON, query="?dry_run=true") for body in (good, b"\n".join(lines))
+            batch_request(site.gateway, body, _NDJSON, query="?dry_run=true")
+            for body in (good, b"\n".join(lines))
         ]
         began = time.perf_counter()
         site.gateway.send(whole)
@@ -125,7 +127,9 @@ def _one_bad(count: int) -> Callable[[Site], Act]:
 
 def _long_line() -> Iterator[bytes]:
     return chain(
-        [json.dumps(header()).encode() + b'\n{"reference":"', ],
+        [
+            json.dumps(header()).encode() + b'\n{"reference":"',
+        ],
         repeat(CANARY.encode() * (_MB // len(CANARY)), 100_000_000 // _MB + 1),
         [b'"}\n', json.dumps(application()).encode(), b"\n"],
     )
@@ -179,54 +183,281 @@ def _utf16(body: bytes) -> bytes:
 
 def _csv_rows() -> Iterator[Row]:
     section, one = "CSV", "202, 0 accepted, 1 rejected: "
-    yield Row(section, "a field of 131,073 characters", _posted(_CSV, lambda: _cell("x" * 131_073)), f"{one}too_long", door="csv", refused=False)
-    yield Row(section, "a field of 131,073 characters, quoted", _posted(_CSV, lambda: _cell('"' + "x,\n" * 43_691 + '"')), f"{one}too_long", door="csv", refused=False)
-    yield Row(section, "ragged rows", _posted(_CSV, _ragged), "202, 1 accepted, 2 rejected: invalid_csv", door="csv", refused=False)
+    yield Row(
+        section,
+        "a field of 131,073 characters",
+        _posted(_CSV, lambda: _cell("x" * 131_073)),
+        f"{one}too_long",
+        door="csv",
+        refused=False,
+    )
+    yield Row(
+        section,
+        "a field of 131,073 characters, quoted",
+        _posted(_CSV, lambda: _cell('"' + "x,\n" * 43_691 + '"')),
+        f"{one}too_long",
+        door="csv",
+        refused=False,
+    )
+    yield Row(
+        section,
+        "ragged rows",
+        _posted(_CSV, _ragged),
+        "202, 1 accepted, 2 rejected: invalid_csv",
+        door="csv",
+        refused=False,
+    )
     yield Row(section, "repeated header", _posted(_CSV, _repeated_header), "400 duplicate_key", door="csv")
-    yield Row(section, "UTF-16", _posted(_CSV, lambda: written("csv").decode().encode("utf-16")), "400 encoding_not_utf8", door="csv")
-    yield Row(section, "cp1256", _posted(_CSV, lambda: written("csv").decode().encode("cp1256", "replace")), "400 encoding_not_utf8", door="csv")
-    yield Row(section, "cp1256, announced as such", _posted(_CSV + "; charset=windows-1256", lambda: written("csv")), "415 encoding_not_utf8", door="csv")
-    yield Row(section, "the same passport twice", _posted(_CSV, lambda: written("csv", *_twice())), "202, 1 accepted, 1 rejected: duplicate_in_batch", door="csv", refused=False)
-    yield Row(section, "header only", _posted(_CSV, lambda: written("csv").split(b"\r\n")[0] + b"\r\n"), "422 batch_empty", door="csv", canaries=())
-    yield Row(section, "NUL bytes", _posted(_CSV, lambda: _cell("a\0b")), f"{one}invalid_format", door="csv", refused=False)
-    yield Row(section, "1 MB of commas", _posted(_CSV, lambda: written("csv") + b"," * _MB + b"\r\n"), "202, 1 accepted, 1 rejected: line_too_long", door="csv", refused=False)
-    yield Row(section, "a quote that never ends, 20 MB", _posted(_CSV, lambda: written("csv") + b'"' + b"x\n" * (10 * _MB)), "202, 1 accepted, 1 rejected: line_too_long", door="csv", refused=False)
-    yield Row(section, "a formula for a reference, fetched as CSV", _formula_back, "200, 0 cells that begin like a formula", door="csv", refused=False, note="a reference comes back as its sender's own, with an apostrophe")
+    yield Row(
+        section,
+        "UTF-16",
+        _posted(_CSV, lambda: written("csv").decode().encode("utf-16")),
+        "400 encoding_not_utf8",
+        door="csv",
+    )
+    yield Row(
+        section,
+        "cp1256",
+        _posted(_CSV, lambda: written("csv").decode().encode("cp1256", "replace")),
+        "400 encoding_not_utf8",
+        door="csv",
+    )
+    yield Row(
+        section,
+        "cp1256, announced as such",
+        _posted(_CSV + "; charset=windows-1256", lambda: written("csv")),
+        "415 encoding_not_utf8",
+        door="csv",
+    )
+    yield Row(
+        section,
+        "the same passport twice",
+        _posted(_CSV, lambda: written("csv", *_twice())),
+        "202, 1 accepted, 1 rejected: duplicate_in_batch",
+        door="csv",
+        refused=False,
+    )
+    yield Row(
+        section,
+        "header only",
+        _posted(_CSV, lambda: written("csv").split(b"\r\n")[0] + b"\r\n"),
+        "422 batch_empty",
+        door="csv",
+        canaries=(),
+    )
+    yield Row(
+        section,
+        "NUL bytes",
+        _posted(_CSV, lambda: _cell("a\0b")),
+        f"{one}invalid_format",
+        door="csv",
+        refused=False,
+    )
+    yield Row(
+        section,
+        "1 MB of commas",
+        _posted(_CSV, lambda: written("csv") + b"," * _MB + b"\r\n"),
+        "202, 1 accepted, 1 rejected: line_too_long",
+        door="csv",
+        refused=False,
+    )
+    yield Row(
+        section,
+        "a quote that never ends, 20 MB",
+        _posted(_CSV, lambda: written("csv") + b'"' + b"x\n" * (10 * _MB)),
+        "202, 1 accepted, 1 rejected: line_too_long",
+        door="csv",
+        refused=False,
+    )
+    yield Row(
+        section,
+        "a formula for a reference, fetched as CSV",
+        _formula_back,
+        "200, 0 cells that begin like a formula",
+        door="csv",
+        refused=False,
+        note="a reference comes back as its sender's own, with an apostrophe",
+    )
 
 
 def _ndjson_rows() -> Iterator[Row]:
     section = "NDJSON"
     only = "`dry_run`; the time beyond that of the same batch without it"
-    yield Row(section, "one bad line of 1,000", _one_bad(1_000), "200, 999 accepted, 1 rejected: invalid_json", door="ndjson", note=only)
-    yield Row(section, "one bad line of 10,000", _one_bad(10_000), "200, 9999 accepted, 1 rejected: invalid_json", door="ndjson", note=only, long=True)
-    yield Row(section, "a line of 100 MB", _streamed(_NDJSON, _long_line), "202, 1 accepted, 1 rejected: line_too_long", door="ndjson", refused=False)
-    yield Row(section, "cut last line", _posted(_NDJSON, _cut), "202, 1 accepted, 1 rejected: line_truncated", door="ndjson", refused=False)
-    yield Row(section, "20 MB of blank lines", _posted(_NDJSON, lambda: json.dumps(header()).encode() + b"\n" * (20 * _MB)), "422 batch_empty", door="ndjson")
+    yield Row(
+        section,
+        "one bad line of 1,000",
+        _one_bad(1_000),
+        "200, 999 accepted, 1 rejected: invalid_json",
+        door="ndjson",
+        note=only,
+    )
+    yield Row(
+        section,
+        "one bad line of 10,000",
+        _one_bad(10_000),
+        "200, 9999 accepted, 1 rejected: invalid_json",
+        door="ndjson",
+        note=only,
+        long=True,
+    )
+    yield Row(
+        section,
+        "a line of 100 MB",
+        _streamed(_NDJSON, _long_line),
+        "202, 1 accepted, 1 rejected: line_too_long",
+        door="ndjson",
+        refused=False,
+    )
+    yield Row(
+        section,
+        "cut last line",
+        _posted(_NDJSON, _cut),
+        "202, 1 accepted, 1 rejected: line_truncated",
+        door="ndjson",
+        refused=False,
+    )
+    yield Row(
+        section,
+        "20 MB of blank lines",
+        _posted(_NDJSON, lambda: json.dumps(header()).encode() + b"\n" * (20 * _MB)),
+        "422 batch_empty",
+        door="ndjson",
+    )
 
 
 def _xml_rows() -> Iterator[Row]:
     section, one = "XML batch", "202, 0 accepted, 1 rejected: "
     door: dict[str, Any] = {"door": "xml"}
     yield Row(section, "a doctype", _doctype("<!DOCTYPE visa_batch>"), "400 doctype_forbidden", **door)
-    yield Row(section, "an entity", _doctype("<!DOCTYPE a [<!ENTITY e 'x'>]>"), "400 doctype_forbidden", **door)
+    yield Row(
+        section, "an entity", _doctype("<!DOCTYPE a [<!ENTITY e 'x'>]>"), "400 doctype_forbidden", **door
+    )
     yield Row(section, "a billion laughs", _doctype(_LAUGHS), "400 doctype_forbidden", **door)
-    yield Row(section, "an external DTD", _doctype('<!DOCTYPE a SYSTEM "http://127.0.0.1:{port}/a.dtd">'), "400 doctype_forbidden", note="the address is not asked", **door)
-    yield Row(section, "an external entity of this machine", _doctype("<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>"), "400 doctype_forbidden", **door)
-    yield Row(section, "a parameter entity", _doctype('<!DOCTYPE a [<!ENTITY % e SYSTEM "http://127.0.0.1:{port}/e"> %e;]>'), "400 doctype_forbidden", note="the address is not asked", **door)
-    yield Row(section, "a schema location", _schema_location, "202, 1 accepted", refused=False, note="the address is not asked", **door)
-    yield Row(section, "UTF-16 with a doctype", _posted(_XML, lambda: _utf16(_in(written("xml"), "<visa_batch", "<!DOCTYPE a><visa_batch"))), "400 doctype_forbidden", **door)
-    yield Row(section, "UTF-7 by its declaration", _posted(_XML, _xml('encoding="UTF-8"', 'encoding="UTF-7"')), "400 encoding_not_utf8", **door)
-    yield Row(section, "depth 300", _posted(_XML, _xml("<sex>M", "<a>" * 300 + "</a>" * 300 + "<sex>M")), "400 nesting_too_deep", **door)
-    yield Row(section, "1,000,000 empty elements", _posted(_XML, _xml("<sex>M", "<a/>" * 1_000_000 + "<sex>M")), "400 too_many_elements", **door)
-    yield Row(section, "100,000 attributes", _posted(_XML, _xml("<sex>M", "<sex " + " ".join(f"a{n}='1'" for n in range(100_000)) + ">M")), "400 invalid_xml", **door)
-    yield Row(section, "text of 11 MB", _posted(_XML, _xml(f"{CANARY} Street", CANARY + "x" * 11_000_000)), f"{one}line_too_long", refused=False, **door)
-    yield Row(section, "`xsi:nil`", _posted(_XML, _xml("<sex>M", f'<sex {_XSI} i:nil="true">M')), f"{one}unknown_field", refused=False, **door)
-    yield Row(section, "`xsi:type`", _posted(_XML, _xml("<sex>M", f'<sex {_XSI} i:type="x">M')), f"{one}unknown_field", refused=False, **door)
-    yield Row(section, "a comment inside a passport number", _posted(_XML, lambda: re.sub(rb"(<number>..)", rb"\1<!-- -->", written("xml"))), f"{one}invalid_xml", refused=False, **door)
-    yield Row(section, "CDATA inside a passport number", _posted(_XML, lambda: re.sub(rb"(<number>)(..)", rb"\1<![CDATA[\2]]>", written("xml"))), "202, 1 accepted", refused=False, **door)
-    yield Row(section, "year 99999", _posted(_XML, lambda: re.sub(rb"<birth_date>[^<]*", b"<birth_date>99999-01-01", written("xml"))), f"{one}too_long", refused=False, **door)
-    yield Row(section, "gzip, not announced", _posted(_XML, lambda: gzip.compress(written("xml"))), "400 encoding_not_utf8", **door)
-    yield Row(section, "cut in the middle", _posted(_XML, lambda: written("xml")[:-30]), "400 invalid_xml", **door)
+    yield Row(
+        section,
+        "an external DTD",
+        _doctype('<!DOCTYPE a SYSTEM "http://127.0.0.1:{port}/a.dtd">'),
+        "400 doctype_forbidden",
+        note="the address is not asked",
+        **door,
+    )
+    yield Row(
+        section,
+        "an external entity of this machine",
+        _doctype("<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>"),
+        "400 doctype_forbidden",
+        **door,
+    )
+    yield Row(
+        section,
+        "a parameter entity",
+        _doctype('<!DOCTYPE a [<!ENTITY % e SYSTEM "http://127.0.0.1:{port}/e"> %e;]>'),
+        "400 doctype_forbidden",
+        note="the address is not asked",
+        **door,
+    )
+    yield Row(
+        section,
+        "a schema location",
+        _schema_location,
+        "202, 1 accepted",
+        refused=False,
+        note="the address is not asked",
+        **door,
+    )
+    yield Row(
+        section,
+        "UTF-16 with a doctype",
+        _posted(_XML, lambda: _utf16(_in(written("xml"), "<visa_batch", "<!DOCTYPE a><visa_batch"))),
+        "400 doctype_forbidden",
+        **door,
+    )
+    yield Row(
+        section,
+        "UTF-7 by its declaration",
+        _posted(_XML, _xml('encoding="UTF-8"', 'encoding="UTF-7"')),
+        "400 encoding_not_utf8",
+        **door,
+    )
+    yield Row(
+        section,
+        "depth 300",
+        _posted(_XML, _xml("<sex>M", "<a>" * 300 + "</a>" * 300 + "<sex>M")),
+        "400 nesting_too_deep",
+        **door,
+    )
+    yield Row(
+        section,
+        "1,000,000 empty elements",
+        _posted(_XML, _xml("<sex>M", "<a/>" * 1_000_000 + "<sex>M")),
+        "400 too_many_elements",
+        **door,
+    )
+    yield Row(
+        section,
+        "100,000 attributes",
+        _posted(_XML, _xml("<sex>M", "<sex " + " ".join(f"a{n}='1'" for n in range(100_000)) + ">M")),
+        "400 invalid_xml",
+        **door,
+    )
+    yield Row(
+        section,
+        "text of 11 MB",
+        _posted(_XML, _xml(f"{CANARY} Street", CANARY + "x" * 11_000_000)),
+        f"{one}line_too_long",
+        refused=False,
+        **door,
+    )
+    yield Row(
+        section,
+        "`xsi:nil`",
+        _posted(_XML, _xml("<sex>M", f'<sex {_XSI} i:nil="true">M')),
+        f"{one}unknown_field",
+        refused=False,
+        **door,
+    )
+    yield Row(
+        section,
+        "`xsi:type`",
+        _posted(_XML, _xml("<sex>M", f'<sex {_XSI} i:type="x">M')),
+        f"{one}unknown_field",
+        refused=False,
+        **door,
+    )
+    yield Row(
+        section,
+        "a comment inside a passport number",
+        _posted(_XML, lambda: re.sub(rb"(<number>..)", rb"\1<!-- -->", written("xml"))),
+        f"{one}invalid_xml",
+        refused=False,
+        **door,
+    )
+    yield Row(
+        section,
+        "CDATA inside a passport number",
+        _posted(_XML, lambda: re.sub(rb"(<number>)(..)", rb"\1<![CDATA[\2]]>", written("xml"))),
+        "202, 1 accepted",
+        refused=False,
+        **door,
+    )
+    yield Row(
+        section,
+        "year 99999",
+        _posted(_XML, lambda: re.sub(rb"<birth_date>[^<]*", b"<birth_date>99999-01-01", written("xml"))),
+        f"{one}too_long",
+        refused=False,
+        **door,
+    )
+    yield Row(
+        section,
+        "gzip, not announced",
+        _posted(_XML, lambda: gzip.compress(written("xml"))),
+        "400 encoding_not_utf8",
+        **door,
+    )
+    yield Row(
+        section, "cut in the middle", _posted(_XML, lambda: written("xml")[:-30]), "400 invalid_xml", **door
+    )
 
 
 ROWS: Final = (*_csv_rows(), *_ndjson_rows(), *_xml_rows())

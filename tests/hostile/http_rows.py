@@ -52,7 +52,9 @@ def _spoilt(**changes: Any) -> Callable[[], bytes]:
     return lambda: json_batch(application(**changes))
 
 
-def _raw(make: Callable[[Gateway], Any], *, hasty: bool = False, longest_s: float = 60) -> Callable[[Site], Act]:
+def _raw(
+    make: Callable[[Gateway], Any], *, hasty: bool = False, longest_s: float = 60
+) -> Callable[[Site], Act]:
     """Bytes of any kind on the public listener."""
 
     def prepare(site: Site) -> Act:
@@ -79,7 +81,9 @@ def _fifty_at_once(site: Site) -> Act:
     answers: list[Answer] = []
 
     def act() -> Told:
-        threads = [threading.Thread(target=lambda one=one: answers.append(site.gateway.send(one))) for one in sent]
+        threads = [
+            threading.Thread(target=lambda one=one: answers.append(site.gateway.send(one))) for one in sent
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -121,7 +125,9 @@ def _framed(headers: dict[str, str], body: bytes) -> Callable[[Gateway], bytes]:
 
 
 def _two_lengths(gateway: Gateway) -> bytes:
-    return batch_request(gateway, json_batch(), JSON).replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n", 1)
+    return batch_request(gateway, json_batch(), JSON).replace(
+        b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n", 1
+    )
 
 
 def _length_and_chunked(gateway: Gateway) -> bytes:
@@ -266,7 +272,9 @@ def _named_keys(site: Site) -> str:
     """Headers that name a key of their own, by value and by address: neither is looked at."""
     own = Ed25519PrivateKey.generate()
     url = f"http://127.0.0.1:{site.partner.elsewhere}/keys"
-    return jwt.encode(_claims(), own, algorithm="EdDSA", headers={"jku": url, "x5u": url, "kid": "../../sc-01.pem"})
+    return jwt.encode(
+        _claims(), own, algorithm="EdDSA", headers={"jku": url, "x5u": url, "kid": "../../sc-01.pem"}
+    )
 
 
 def _expired(site: Site) -> str:
@@ -310,8 +318,10 @@ _NUMBER: Final = '"season": 1448'
 
 
 def _deep_value(inside: bytes) -> bytes:
-    return json.dumps({**header(), "applications": [application(address="HERE")]}).encode().replace(
-        b'"HERE"', inside
+    return (
+        json.dumps({**header(), "applications": [application(address="HERE")]})
+        .encode()
+        .replace(b'"HERE"', inside)
     )
 
 
@@ -319,22 +329,81 @@ def _rows() -> Iterator[Row]:
     section = "HTTP, JSON"
     one = "202, 0 accepted, 1 rejected: "
 
-    yield Row(section, "duplicate key in the batch's header", _posted(_replaced(_NUMBER, b'"season": 1, "season": 1448')), "400 duplicate_key")
-    yield Row(section, "duplicate key in a line", _posted(_replaced('"sex"', b'"sex": "M", "sex"')), f"{one}duplicate_key", refused=False)
+    yield Row(
+        section,
+        "duplicate key in the batch's header",
+        _posted(_replaced(_NUMBER, b'"season": 1, "season": 1448')),
+        "400 duplicate_key",
+    )
+    yield Row(
+        section,
+        "duplicate key in a line",
+        _posted(_replaced('"sex"', b'"sex": "M", "sex"')),
+        f"{one}duplicate_key",
+        refused=False,
+    )
     for text in ("NaN", "Infinity", "1e999", "9" * 5_000):
         name = text if len(text) < 10 else "an integer of 5,000 digits"
-        yield Row(section, f"{name} in a line", _posted(lambda text=text: _deep_value(text.encode())), f"{one}number_not_allowed", refused=False)
+        yield Row(
+            section,
+            f"{name} in a line",
+            _posted(lambda text=text: _deep_value(text.encode())),
+            f"{one}number_not_allowed",
+            refused=False,
+        )
     yield Row(section, "nesting 100,000 deep", _posted(lambda: _deep_value(_DEEP)), "400 nesting_too_deep")
-    yield Row(section, "nesting 100,000 deep, and closed again", _posted(lambda: _deep_value(_DEEP + b"]" * 100_000)), "400 nesting_too_deep")
+    yield Row(
+        section,
+        "nesting 100,000 deep, and closed again",
+        _posted(lambda: _deep_value(_DEEP + b"]" * 100_000)),
+        "400 nesting_too_deep",
+    )
     yield Row(section, "unknown field", _posted(_spoilt(colour=CANARY)), f"{one}unknown_field", refused=False)
-    yield Row(section, "unknown field of the batch", _posted(_replaced(_NUMBER, b'"colour": "red", "season": 1448')), "422 header_invalid")
-    yield Row(section, "byte-order mark", _posted(lambda: b"\xef\xbb\xbf" + json_batch()), "400 byte_order_mark")
+    yield Row(
+        section,
+        "unknown field of the batch",
+        _posted(_replaced(_NUMBER, b'"colour": "red", "season": 1448')),
+        "422 header_invalid",
+    )
+    yield Row(
+        section, "byte-order mark", _posted(lambda: b"\xef\xbb\xbf" + json_batch()), "400 byte_order_mark"
+    )
     yield Row(section, "bad UTF-8", _posted(_replaced("Street", b"\xff\xfe")), "400 encoding_not_utf8")
-    yield Row(section, "lone surrogate", _posted(_replaced("Street", rb"\ud800")), f"{one}invalid_format", refused=False)
-    yield Row(section, "the same idempotency key with another body", _same_key_other_body, "409 idempotency_key_reused")
-    yield Row(section, "one key 50 times at once", _fifty_at_once, "1 batch", refused=False, note="each answer 202 with the one id, 409 or 429")
-    yield Row(section, "body over the limit (its length announced)", _raw(_framed({"Content-Length": "200000001"}, b"{")), "413 batch_too_large")
-    yield Row(section, "body over the limit, chunked, no Content-Length", _raw(_too_long, hasty=True), "413 batch_too_large", hasty=True, note="the limit is 20 MB here")
+    yield Row(
+        section,
+        "lone surrogate",
+        _posted(_replaced("Street", rb"\ud800")),
+        f"{one}invalid_format",
+        refused=False,
+    )
+    yield Row(
+        section,
+        "the same idempotency key with another body",
+        _same_key_other_body,
+        "409 idempotency_key_reused",
+    )
+    yield Row(
+        section,
+        "one key 50 times at once",
+        _fifty_at_once,
+        "1 batch",
+        refused=False,
+        note="each answer 202 with the one id, 409 or 429",
+    )
+    yield Row(
+        section,
+        "body over the limit (its length announced)",
+        _raw(_framed({"Content-Length": "200000001"}, b"{")),
+        "413 batch_too_large",
+    )
+    yield Row(
+        section,
+        "body over the limit, chunked, no Content-Length",
+        _raw(_too_long, hasty=True),
+        "413 batch_too_large",
+        hasty=True,
+        note="the limit is 20 MB here",
+    )
     yield Row(section, "message over 1 MB, chunked", _raw(_too_long_message), "413 body_too_large")
     yield Row(section, "two Content-Lengths", _raw(_two_lengths), "400 bad_request")
     yield Row(section, "Content-Length with Transfer-Encoding", _raw(_length_and_chunked), "400 bad_request")
@@ -343,25 +412,94 @@ def _rows() -> Iterator[Row]:
     yield Row(section, "JWT expired", _by(_expired), "401 token_expired")
     yield Row(section, "JWT with a replayed `jti`", _replayed, "401 token_replayed")
     yield Row(section, "JWT signed by nobody known", _by(_by_nobody), "401 unauthenticated")
-    yield Row(section, "JWT with HMAC under the public key", _by(_hmac_of_the_public_key), "401 unauthenticated")
-    yield Row(section, "JWT that names its own key (`jku`, `x5u`, `kid`)", _by(_named_keys), "401 unauthenticated", note="the address is not asked")
-    yield Row(section, "JWT without an end (`exp` 1e999)", _by(_signed(exp=float("inf"))), "401 unauthenticated")
-    yield Row(section, "JWT of a party to whom the key does not belong", _by(_signed(iss="sc-02")), "401 unauthenticated")
-    yield Row(section, "another party's batch id", _anothers_batch, "404 not_found, as an absent one", canaries=())
-    yield Row(section, "headers that name a client certificate", _raw(_claimed_certificate), "401 unauthenticated")
+    yield Row(
+        section, "JWT with HMAC under the public key", _by(_hmac_of_the_public_key), "401 unauthenticated"
+    )
+    yield Row(
+        section,
+        "JWT that names its own key (`jku`, `x5u`, `kid`)",
+        _by(_named_keys),
+        "401 unauthenticated",
+        note="the address is not asked",
+    )
+    yield Row(
+        section, "JWT without an end (`exp` 1e999)", _by(_signed(exp=float("inf"))), "401 unauthenticated"
+    )
+    yield Row(
+        section,
+        "JWT of a party to whom the key does not belong",
+        _by(_signed(iss="sc-02")),
+        "401 unauthenticated",
+    )
+    yield Row(
+        section, "another party's batch id", _anothers_batch, "404 not_found, as an absent one", canaries=()
+    )
+    yield Row(
+        section, "headers that name a client certificate", _raw(_claimed_certificate), "401 unauthenticated"
+    )
     yield Row(section, "`Host` of somebody else", _other_host, "202, our address in Location", refused=False)
-    yield Row(section, "ids that leave their path", _raw(_path("/v1/batches/..%2f..%2fadmin%2fmessages")), "404 not_found", canaries=())
-    yield Row(section, "an id of 5,000 characters", _raw(_path("/v1/batches/" + CANARY * 500)), "404 not_found")
-    yield Row(section, "an id with a NUL and a line break", _raw(_path("/v1/batches/a%00%0d%0aX:y")), "404 not_found", canaries=())
+    yield Row(
+        section,
+        "ids that leave their path",
+        _raw(_path("/v1/batches/..%2f..%2fadmin%2fmessages")),
+        "404 not_found",
+        canaries=(),
+    )
+    yield Row(
+        section, "an id of 5,000 characters", _raw(_path("/v1/batches/" + CANARY * 500)), "404 not_found"
+    )
+    yield Row(
+        section,
+        "an id with a NUL and a line break",
+        _raw(_path("/v1/batches/a%00%0d%0aX:y")),
+        "404 not_found",
+        canaries=(),
+    )
     yield Row(section, "a header of 100 kB", _raw(_header_of(100_000)), "431 headers_too_large")
     yield Row(section, "10,000 headers", _raw(_many_headers), "400 bad_request")
-    yield Row(section, "not HTTP", _raw(lambda _g: b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" * 100), "400 bad_request", canaries=())
-    yield Row(section, "gzip 1000:1 (100 MB)", _posted(lambda: gzip.compress(b" " * 100_000_000, 9), headers={"Content-Encoding": "gzip"}), "413 invalid_gzip")
-    yield Row(section, "gzip in gzip", _posted(lambda: gzip.compress(gzip.compress(json_batch())), headers={"Content-Encoding": "gzip"}), "400 invalid_json")
-    yield Row(section, "an encoding that nobody offered", _posted(json_batch, headers={"Content-Encoding": "br"}), "415 unsupported_encoding")
+    yield Row(
+        section,
+        "not HTTP",
+        _raw(lambda _g: b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" * 100),
+        "400 bad_request",
+        canaries=(),
+    )
+    yield Row(
+        section,
+        "gzip 1000:1 (100 MB)",
+        _posted(lambda: gzip.compress(b" " * 100_000_000, 9), headers={"Content-Encoding": "gzip"}),
+        "413 invalid_gzip",
+    )
+    yield Row(
+        section,
+        "gzip in gzip",
+        _posted(lambda: gzip.compress(gzip.compress(json_batch())), headers={"Content-Encoding": "gzip"}),
+        "400 invalid_json",
+    )
+    yield Row(
+        section,
+        "an encoding that nobody offered",
+        _posted(json_batch, headers={"Content-Encoding": "br"}),
+        "415 unsupported_encoding",
+    )
     waits = "waits as long as configured: 0.5 s for a head here, 0.8 s for a body"
-    yield Row(section, "headers a byte at a time", _dripped(_slow_head, 0.05), "connection closed", hasty=True, canaries=(), note=waits)
-    yield Row(section, "body a byte at a time", _dripped(_slow_body, 0.05), "408 body_too_slow", hasty=True, note=waits)
+    yield Row(
+        section,
+        "headers a byte at a time",
+        _dripped(_slow_head, 0.05),
+        "connection closed",
+        hasty=True,
+        canaries=(),
+        note=waits,
+    )
+    yield Row(
+        section,
+        "body a byte at a time",
+        _dripped(_slow_body, 0.05),
+        "408 body_too_slow",
+        hasty=True,
+        note=waits,
+    )
     yield Row(section, "half a body, then silence", _silent_body, "408 body_too_slow", hasty=True, note=waits)
 
 

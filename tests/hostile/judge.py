@@ -1,4 +1,4 @@
-"""Puts rows in and judges them: the answer, the cost, what came back, and whether a good message still passes."""
+"""Puts rows in and judges them: the answer, its cost, what came back, whether a good message still passes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ class Result:
     faults: tuple[str, ...] = ()
 
 
-def judge(rows: Iterable[Row], site: Site, *, longest_s: float = LONGEST_S, tries: int = 3) -> Iterator[Result]:
+def judge(
+    rows: Iterable[Row], site: Site, *, longest_s: float = LONGEST_S, tries: int = 3
+) -> Iterator[Result]:
     """Each row in turn. On a busy machine a row that took too long is tried again: the least time counts."""
     for row in rows:
-        if row.not_applicable:
+        if row.not_applicable or row.tried_by:
             yield Result(row)
             continue
         for left in reversed(range(tries)):
@@ -78,7 +80,9 @@ def _said(row: Row, told: Told, logged: bytes) -> Iterator[str]:
         if b'"level": "error"' in line:
             yield f"an error was logged: {json.loads(line).get('event')} {json.loads(line).get('where')}"
     for canary in row.canaries:
-        where = [name for name, text in (("answer", told.bytes_back), ("log", logged)) if canary.encode() in text]
+        where = [
+            name for name, text in (("answer", told.bytes_back), ("log", logged)) if canary.encode() in text
+        ]
         if where:
             yield f"a value came out in the {' and '.join(where)}"
 

@@ -44,7 +44,9 @@ def _settled(site: Site, batch: str) -> dict[str, Any]:
 
 def _told(site: Site, line: dict[str, Any]) -> Told:
     evidence = site.gateway.home.get("partners", "/_evidence")
-    calls = [each for each in site.gateway.message(line["application_id"])["timeline"] if "duration_s" in each]
+    calls = [
+        each for each in site.gateway.message(line["application_id"])["timeline"] if "duration_s" in each
+    ]
     spoilt = [_first(calls, step) for step in _STEPS]
     codes = " and ".join(dict.fromkeys(f"{each['outcome']} {each['code']}" for each in spoilt))
     asked = "asked about, " if any(each["what"] == "inquiry" for each in calls) else ""
@@ -71,12 +73,22 @@ def _rows() -> Iterator[Row]:
     yield row("wrong namespace", "wrong_namespace", "reply_schema_invalid")
     yield row("another message's correlation id", "anothers_correlation_id", "reply_uncorrelated")
     yield row("a field missing", "field_missing", "reply_schema_invalid")
-    yield row("`maybe` for a value of two", "maybe", "reply_schema_invalid", "no reply of our partners' contracts has a boolean")
+    yield row(
+        "`maybe` for a value of two",
+        "maybe",
+        "reply_schema_invalid",
+        "no reply of our partners' contracts has a boolean",
+    )
     yield row("two Body children", "two_body_children", "reply_body_not_single")
     yield row("a header that must be understood", "must_understand", "reply_not_understood")
     yield row("a doctype with an entity", "doctype", "reply_doctype_forbidden")
     yield row("UTF-7 by its declaration", "utf7", "reply_encoding_not_utf8")
-    yield row("one byte a second", "dripping", "reply_timeout", "ends at the configured deadline of the whole call (here 0.9 s)")
+    yield row(
+        "one byte a second",
+        "dripping",
+        "reply_timeout",
+        "ends at the configured deadline of the whole call (here 0.9 s)",
+    )
     yield row("redirect to another host", "redirect", "redirected", "the address is not asked")
     yield row("gzip 1000:1 (100 MB)", "gzip_bomb", "reply_compressed", "never unpacked")
     yield row("multipart without boundary", "multipart", "reply_not_soap")

@@ -50,6 +50,8 @@ class Row:
     note: str = ""
     #: Why there is nothing to send; then nothing is sent, and nothing is claimed.
     not_applicable: str = ""
+    #: The tests that try it, where it needs more than a site of this table has (a link from docs/).
+    tried_by: str = ""
     #: Left out of the test suite.
     long: bool = False
 

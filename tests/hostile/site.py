@@ -19,8 +19,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from adapters.service_centers.sample import sample_batch
-from gateway.web.tokens import demo_key_path, sign_token
+from gateway.message import new_id
+from gateway.web.tokens import demo_key_path
 from tests.bus.broker import PrivateBroker
 from tests.hostile.partner import HostilePartner
 from tests.hostile.wire import Answer, exchange, request
@@ -54,6 +59,7 @@ class Gateway:
 
     home: Installation
     _read_to: int = 0
+    _keys: dict[str, PrivateKeyTypes] = field(default_factory=dict)
 
     @property
     def pid(self) -> int:
@@ -68,8 +74,12 @@ class Gateway:
         return exchange(self.home.ports["admin" if admin else "public"], pieces)
 
     def token(self, party: str = CENTER) -> str:
-        key = demo_key_path(self.home.data, party)
-        return sign_token(key, party, "umrah-gateway", 240, datetime.now(UTC))
+        if party not in self._keys:
+            pem = demo_key_path(self.home.data, party).read_bytes()
+            self._keys[party] = load_pem_private_key(pem, None)
+        now = int(time.time())
+        claims = {"iss": party, "aud": "umrah-gateway", "iat": now, "exp": now + 240, "jti": new_id()}
+        return jwt.encode(claims, self._keys[party], algorithm="EdDSA")  # type: ignore[arg-type]
 
     @contextmanager
     def measured(self) -> Iterator[list[Cost]]:
@@ -81,6 +91,10 @@ class Gateway:
         took, spent = time.perf_counter() - began, self._cpu_s() - cpu
         grown = max(0, self._memory_kb("VmHWM") - resident)
         found.append(Cost(took, spent, grown / _PAGE_KB))
+
+    def resident_mb(self) -> float:
+        """Memory that the process has now."""
+        return self._memory_kb("VmRSS") / _PAGE_KB
 
     def _memory_kb(self, name: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
@@ -119,7 +133,8 @@ class Gateway:
         """As an operator sees it."""
         token = (self.home.data / "operators" / "operator-1.token").read_text().strip()
         answer = self.send(
-            request("GET", f"/v1/admin/messages/{message_id}", {"Authorization": f"Bearer {token}"}), admin=True
+            request("GET", f"/v1/admin/messages/{message_id}", {"Authorization": f"Bearer {token}"}),
+            admin=True,
         )
         assert answer.status == 200, answer
         return dict(answer.document)
@@ -165,15 +180,18 @@ def json_batch(*applications: Mapping[str, Any]) -> bytes:
 
 def ndjson_batch(*applications: Mapping[str, Any]) -> bytes:
     """An NDJSON batch of these, or of one good application."""
-    return b"".join(json.dumps(each).encode() + b"\n" for each in (header(), *(applications or [application()])))
+    return b"".join(
+        json.dumps(each).encode() + b"\n" for each in (header(), *(applications or [application()]))
+    )
 
 
 class SoapCaller:
-    """The Passports department as it calls the gateway, with a WS-Security digest of its own making."""
+    """A partner as it calls the gateway, with a WS-Security digest of its own making."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, party: str = "passports") -> None:
         self._gateway = gateway
-        self._secret = (gateway.home.data / "soap" / "passports.secret").read_bytes().strip()
+        self._party = party
+        self._secret = (gateway.home.data / "soap" / f"{party}.secret").read_bytes().strip()
 
     def security(self, *, created: datetime | None = None, nonce: bytes | None = None) -> str:
         """A `wsse:Security` block; `s` is the prefix of the envelope."""
@@ -182,7 +200,7 @@ class SoapCaller:
         digest = hashlib.sha1(salt + at.encode() + self._secret, usedforsecurity=False).digest()
         return (
             f'<w:Security xmlns:w="{_WSSE}" xmlns:u="{_WSU}" s:mustUnderstand="1"><w:UsernameToken>'
-            f'<w:Username>passports</w:Username><w:Password Type="{_DIGEST}">{_b64(digest)}</w:Password>'
+            f'<w:Username>{self._party}</w:Username><w:Password Type="{_DIGEST}">{_b64(digest)}</w:Password>'
             f"<w:Nonce>{_b64(salt)}</w:Nonce><u:Created>{at}</u:Created></w:UsernameToken></w:Security>"
         )
 
@@ -210,6 +228,8 @@ class Site:
     hasty: Gateway = field(init=False)
 
     def start(self) -> None:
+        for name in ("main", "hasty"):
+            (self.folder / name).mkdir()
         home = Installation(self.folder / "main", changes=self._main())
         hasty = Installation(self.folder / "hasty", changes={"gateway.yaml": _HASTY})
         self.gateway, self.hasty = Gateway(home), Gateway(hasty)

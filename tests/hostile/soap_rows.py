@@ -13,7 +13,7 @@ from lxml import etree
 from gateway.soap.envelope import SOAP_11, SOAP_12, Dialect, fault_code, open_envelope
 from tests.hostile.door import arrival, envelope
 from tests.hostile.row import Act, Row, Told
-from tests.hostile.site import CANARY, SoapCaller, Site
+from tests.hostile.site import CANARY, Site, SoapCaller
 from tests.hostile.wire import Answer
 
 _XSI: Final = 'xmlns:i="http://www.w3.org/2001/XMLSchema-instance"'
@@ -23,7 +23,9 @@ _SENDERS: Final = ("Client", "Sender", "VersionMismatch", "MustUnderstand")
 Make = Callable[[Site, Dialect], bytes]
 
 
-def _calls(make: Make, media: Callable[[Dialect], str] = lambda dialect: dialect.media_type) -> Callable[[Site], Act]:
+def _calls(
+    make: Make, media: Callable[[Dialect], str] = lambda dialect: dialect.media_type
+) -> Callable[[Site], Act]:
     def prepare(site: Site) -> Act:
         caller = SoapCaller(site.gateway)
         sent = [(make(site, dialect), media(dialect)) for dialect in (SOAP_12, SOAP_11)]
@@ -141,34 +143,92 @@ def _rows() -> Iterator[Row]:
         return Row("SOAP in", name, _calls(make), answer, door="soap", **options)  # type: ignore[arg-type]
 
     yield row("a doctype", _whole("<s:Envelope", "<!DOCTYPE a><s:Envelope"), "DOCTYPE_FORBIDDEN")
-    yield row("an entity, used in a text", _whole("<s:Envelope", "<!DOCTYPE a [<!ENTITY e 'JED'>]><s:Envelope"), "DOCTYPE_FORBIDDEN")
+    yield row(
+        "an entity, used in a text",
+        _whole("<s:Envelope", "<!DOCTYPE a [<!ENTITY e 'JED'>]><s:Envelope"),
+        "DOCTYPE_FORBIDDEN",
+    )
     yield row("an external DTD", _external, "DOCTYPE_FORBIDDEN", note="the address is not asked")
-    yield row("a parameter entity", _whole("<s:Envelope", "<!DOCTYPE a [<!ENTITY % e SYSTEM 'file:///etc/passwd'> %e;]><s:Envelope"), "DOCTYPE_FORBIDDEN")
+    yield row(
+        "a parameter entity",
+        _whole("<s:Envelope", "<!DOCTYPE a [<!ENTITY % e SYSTEM 'file:///etc/passwd'> %e;]><s:Envelope"),
+        "DOCTYPE_FORBIDDEN",
+    )
     yield row("UTF-16 with a doctype", _utf16_doctype, "DOCTYPE_FORBIDDEN")
     yield row("UTF-7 by its declaration", _whole('encoding="utf-8"', 'encoding="utf-7"'), "ENCODING_NOT_UTF8")
     yield row("depth 300", lambda _s, _d: b"<a>" * 300 + b"</a>" * 300, "NESTING_TOO_DEEP")
-    yield row("1,000,000 empty elements", lambda _s, _d: b"<a>" + b"<b/>" * 1_000_000 + b"</a>", "BODY_TOO_LARGE")
-    yield row("60,000 empty elements, within the limit of bytes", lambda _s, _d: b"<a>" + b"<b/>" * 60_000 + b"</a>", "TOO_MANY_ELEMENTS")
-    yield row("100,000 attributes", lambda _s, _d: b"<a " + b" ".join(b"a%d='1'" % n for n in range(100_000)) + b"/>", "BODY_TOO_LARGE")
-    yield row("20,000 attributes, within the limit of bytes", lambda _s, _d: b"<a " + b" ".join(b"a%d='1'" % n for n in range(20_000)) + b"/>", "TOO_MANY_ATTRIBUTES")
+    yield row(
+        "1,000,000 empty elements", lambda _s, _d: b"<a>" + b"<b/>" * 1_000_000 + b"</a>", "BODY_TOO_LARGE"
+    )
+    yield row(
+        "60,000 empty elements, within the limit of bytes",
+        lambda _s, _d: b"<a>" + b"<b/>" * 60_000 + b"</a>",
+        "TOO_MANY_ELEMENTS",
+    )
+    yield row(
+        "100,000 attributes",
+        lambda _s, _d: b"<a " + b" ".join(b"a%d='1'" % n for n in range(100_000)) + b"/>",
+        "BODY_TOO_LARGE",
+    )
+    yield row(
+        "20,000 attributes, within the limit of bytes",
+        lambda _s, _d: b"<a " + b" ".join(b"a%d='1'" % n for n in range(20_000)) + b"/>",
+        "TOO_MANY_ATTRIBUTES",
+    )
     yield row("text of 11 MB", _in_arrival(CANARY, CANARY + "x" * 11_000_000), "BODY_TOO_LARGE")
     yield row("two Bodies", _whole("</s:Body>", "</s:Body><s:Body/>"), "BODY_MISPLACED")
     yield row("two Body children", _whole("</s:Body>", "<x/></s:Body>"), "BODY_NOT_SINGLE")
     yield row("Body in Header", _body_in_header, "BODY_NOT_SINGLE")
     yield row("wrong envelope namespace", _whole('xmlns:s="http://', 'xmlns:s="urn:'), "NOT_SOAP")
-    yield Row("SOAP in", "1.2 envelope as `text/xml`, and the other way round", _calls(_whole("JED", "JED"), _other_versions_media), "500 VersionMismatch SOAP_VERSION", door="soap", note="500 is what both versions of SOAP demand of this fault")
+    yield Row(
+        "SOAP in",
+        "1.2 envelope as `text/xml`, and the other way round",
+        _calls(_whole("JED", "JED"), _other_versions_media),
+        "500 VersionMismatch SOAP_VERSION",
+        door="soap",
+        note="500 is what both versions of SOAP demand of this fault",
+    )
     yield row("`xsi:nil`", _in_arrival("<port>JED", f'<port {_XSI} i:nil="true">'), "SCHEMA_INVALID")
-    yield row("`xsi:type`", _in_arrival("<port>", f'<port {_XSI} i:type="x:string" xmlns:x="http://www.w3.org/2001/XMLSchema">'), "SCHEMA_INVALID")
-    yield row("year 99999", _in_arrival("2026-11-22T11:58:03+03:00", "99999-01-01T00:00:00Z"), "SCHEMA_INVALID")
+    yield row(
+        "`xsi:type`",
+        _in_arrival("<port>", f'<port {_XSI} i:type="x:string" xmlns:x="http://www.w3.org/2001/XMLSchema">'),
+        "SCHEMA_INVALID",
+    )
+    yield row(
+        "year 99999", _in_arrival("2026-11-22T11:58:03+03:00", "99999-01-01T00:00:00Z"), "SCHEMA_INVALID"
+    )
     yield row("`24:00:00`", _in_arrival("11:58:03+03:00", "24:00:00Z"), "SCHEMA_INVALID")
-    yield row("a 5,000-digit integer", _around(lambda: arrival(visa_number="6" * 5_000, carrier=CANARY)), "SCHEMA_INVALID")
-    yield row("a comment inside a number", _around(lambda: arrival(visa_number="61234<!-- -->56789", carrier=CANARY)), "VALUE_UNREADABLE")
-    yield Row("SOAP in", "unknown `mustUnderstand` header", _calls(_unknown_block), "500 MustUnderstand HEADER_NOT_UNDERSTOOD", door="soap", note="500 is what both versions of SOAP demand of this fault")
+    yield row(
+        "a 5,000-digit integer",
+        _around(lambda: arrival(visa_number="6" * 5_000, carrier=CANARY)),
+        "SCHEMA_INVALID",
+    )
+    yield row(
+        "a comment inside a number",
+        _around(lambda: arrival(visa_number="61234<!-- -->56789", carrier=CANARY)),
+        "VALUE_UNREADABLE",
+    )
+    yield Row(
+        "SOAP in",
+        "unknown `mustUnderstand` header",
+        _calls(_unknown_block),
+        "500 MustUnderstand HEADER_NOT_UNDERSTOOD",
+        door="soap",
+        note="500 is what both versions of SOAP demand of this fault",
+    )
     yield row("no WS-Security at all (unsigned Body)", _unsigned, "UNAUTHENTICATED")
     yield row("old Timestamp", _old, "TOKEN_EXPIRED")
     yield row("replay: a nonce used before", _other_body, "TOKEN_REPLAYED", refused=False)
     yield row("forged digest", _forged, "UNAUTHENTICATED")
-    yield Row("SOAP in", "a `SOAPAction` that names something else", _wrong_action, "200 taken", door="soap", refused=False, note="it is a hint and not looked at")
+    yield Row(
+        "SOAP in",
+        "a `SOAPAction` that names something else",
+        _wrong_action,
+        "200 taken",
+        door="soap",
+        refused=False,
+        note="it is a hint and not looked at",
+    )
 
 
 ROWS: Final = tuple(_rows())

@@ -116,7 +116,9 @@ def answer_in(raw: bytes) -> Answer:
         if not 100 <= status < 200:
             break
         rest = body
-    headers = {name.strip().lower(): value.strip() for name, _, value in (each.partition(":") for each in lines)}
+    headers = {
+        name.strip().lower(): value.strip() for name, _, value in (each.partition(":") for each in lines)
+    }
     if headers.get("transfer-encoding") == "chunked":
         body = _joined(body)
     return Answer(status, headers, body, raw)

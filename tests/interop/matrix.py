@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.interop import signed
 from tests.interop.calls import VERSIONS
 from tests.interop.stacks import STACKS, Stack
 from tests.interop.trying import Row, client_rows, server_rows
 
 PAGE = Path(__file__).parents[2] / "docs/interop.md"
 _BEGIN, _END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
+_SIGNED_BEGIN, _SIGNED_END = "<!-- signed: begin -->", "<!-- signed: end -->"
 
 
 #: Direction, service, operation; then what came of it, by SOAP version.
@@ -45,10 +47,35 @@ def _lines() -> Iterator[tuple[str, bool]]:
             yield f"| {stack.name} | {direction} | {service} | `{operation}` | {outcomes} |", good
 
 
-def _outcome(row: Row | None) -> str:
+def _outcome(row: Row | signed.Row | None) -> str:
     if row is None:
         return ""
     return f"**wrong**: {'; '.join(row.wrong)}".replace("|", "/") if row.wrong else f"{len(row.tried)} good"
+
+
+def _signed_lines() -> Iterator[tuple[str, bool]]:
+    for stack in signed.STACKS:
+        missing = stack.missing()
+        if missing is not None:
+            yield f"| {stack.name} | | | not tried: {missing} | |", True
+            continue
+        tried: dict[tuple[str, str], dict[str, signed.Row]] = {}
+        for row in asyncio.run(signed.rows(stack)):
+            tried.setdefault((row.direction, row.kind), {})[row.soap] = row
+        for (direction, kind), by_version in sorted(tried.items()):
+            outcomes = " | ".join(_outcome(by_version.get(version)) for version in VERSIONS)
+            good = not any(row.wrong for row in by_version.values())
+            yield f"| {stack.name} | {direction} | {kind.upper()} | {outcomes} |", good
+
+
+def _signed_table() -> tuple[str, bool]:
+    lines = list(_signed_lines())
+    versions = "; ".join(stack.version_text for stack in signed.STACKS if stack.missing() is None)
+    head = (
+        f"Tried on {datetime.now(UTC).date()}: {versions}.\n\n"
+        "| stack | direction | key | SOAP 1.1 | SOAP 1.2 |\n|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(line for line, _ in lines), all(good for _, good in lines)
 
 
 def _table() -> tuple[str, bool]:
@@ -62,13 +89,16 @@ def _table() -> tuple[str, bool]:
 
 
 def main() -> int:
-    page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    table, good = _table()
-    PAGE.write_text(f"{before}{_BEGIN}\n{table}\n{_END}{after}", "utf-8")
-    sys.stdout.write(f"{table}\n")
-    return 0 if good else 1
+    all_good = True
+    for begin, end, make in ((_BEGIN, _END, _table), (_SIGNED_BEGIN, _SIGNED_END, _signed_table)):
+        page = PAGE.read_text("utf-8")
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        table, good = make()
+        PAGE.write_text(f"{before}{begin}\n{table}\n{end}{after}", "utf-8")
+        sys.stdout.write(f"{table}\n")
+        all_good = all_good and good
+    return 0 if all_good else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,18 +190,58 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, str], str, Catalogue]] = [
         {},
     ),
     (
-        "no_secret_for_centers",
+        "events_suit_clearances",
         {"confidentiality": ("results:", told("service_center", "case.report", "case_id, description"))},
         ("confidentiality", "description"),
-        "field 'description' is secret, which no service center is told",
+        "field 'description' is secret, 'service_center' is cleared for restricted",
         {},
     ),
     (
-        "no_secret_for_centers",
+        "events_suit_clearances",
         {"confidentiality": ("results:", told("sc-01", "licensee.activation", "sources.code"))},
         ("confidentiality", "sources.code"),
-        "field 'sources.code' is secret, which no service center is told",
+        "field 'sources.code' is secret, 'sc-01' is cleared for restricted",
         {},
+    ),
+    (
+        "events_suit_clearances",
+        {
+            "parties": ("id: nic, kind: system,", "id: nic, kind: system, clearance: public,"),
+            "confidentiality": ("results:", told("system", "case.report", "case_id, place")),
+        },
+        ("confidentiality", "place"),
+        "field 'place' is restricted, 'system' is cleared for public",
+        {},
+    ),
+    (
+        "results_name_what_there_is",
+        {"confidentiality": ("  service_center: [", "  service_centre: [")},
+        ("confidentiality", "service_centre"),
+        "unknown kind of party 'service_centre' (did you mean 'service_center'?)",
+        {},
+    ),
+    (
+        "results_name_what_there_is",
+        {"confidentiality": ("[reference, state]", "[reference, stat]")},
+        ("confidentiality", "stat]"),
+        "unknown field 'stat' (did you mean 'state'?)",
+        {},
+    ),
+    (
+        "results_suit_clearances",
+        {"parties": ("kind: service_center,", "kind: service_center, clearance: public,")},
+        ("confidentiality", "reference"),
+        "field 'reference' is restricted, 'service_center' is cleared for public",
+        {},
+    ),
+    (
+        "grants_cover_needs",
+        {},
+        ("confidentiality", "[passport.number]"),
+        "operation 'interior.issue' needs field 'batch.season', which is not granted",
+        {
+            "interior.issue": replace(OPERATIONS["interior.issue"], context_needs=frozenset({"batch.season"})),
+        },
     ),
 ]
 

@@ -10,6 +10,7 @@ import pytest
 from gateway.settings import Settings, check_operations, demo_profile, load
 from schemas.application import field_classes as application_classes
 from schemas.kinds import field_classes, published_classes
+from schemas.results import BATCH_CLASSES, EARLIER_CLASSES
 
 OF_VISAS = {"visa.application": application_classes(), "visa.cancellation": {}}
 MAIN = Path(__file__).parents[2] / "config" / "gateway.yaml"
@@ -76,7 +77,8 @@ def test_every_granted_field_exists_and_none_is_secret(shipped: Settings) -> Non
     for kind, route in shipped.routes.itineraries.items():
         classes = OF_VISAS[kind] if kind in OF_VISAS else field_classes(kind)
         for operation in (name for stage in route.stages for name in stage):
-            found = {str(classes[path]) for path in granted[operation].fields}
+            context = {**BATCH_CLASSES, **EARLIER_CLASSES.get(kind, {})}
+            found = {str({**classes, **context}[path]) for path in granted[operation].fields}
             assert found <= {"public", "restricted"}
 
 
@@ -147,4 +149,5 @@ def test_what_is_granted_is_exactly_what_the_converters_read(shipped: Settings) 
     operations = {operation.name: operation for operation in (*INTERIOR, *FOREIGN_AFFAIRS, *REGISTRIES)}
     check_operations(shipped, operations)
     for name, operation in operations.items():
-        assert set(shipped.confidentiality.grants[operation.destination][name].fields) == operation.needs
+        granted = shipped.confidentiality.grants[operation.destination][name].fields
+        assert set(granted) == operation.needs | operation.context_needs

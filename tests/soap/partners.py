@@ -50,6 +50,8 @@ APPLICATION: Mapping[str, Any] = {
     "travel.arrival_date": "2026-12-20",
     "travel.departure_date": "2026-12-30",
     "travel.entry_port": "JED",
+    "batch.mission_id": "MSN-IDN-JKT",
+    "batch.group_number": "GRP-4001",
 }
 
 

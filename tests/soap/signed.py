@@ -91,7 +91,7 @@ def part(root: Element, name: str) -> Element:
 def resigned(root: Element, sender: Sender, method: str | None = None, secret: bytes | None = None) -> None:
     """Digests of every `#id` reference and the value over `SignedInfo` anew, whatever stands in it."""
     info = part(root, "SignedInfo")
-    by_id = {str(element.get(ID)): element for element in root.iter() if element.get(ID) is not None}
+    by_id = {str(element.get(ID, element.get("Id"))): element for element in root.iter()}
     for reference in info.iter(f"{{{DS}}}Reference"):
         uri = reference.get("URI", "")
         if uri.startswith("#") and uri[1:] in by_id:
@@ -223,6 +223,42 @@ def header_moved(root: Element, sender: Sender, _evil: Element) -> None:
     _into(header, "{urn:x}Wrapper", signed)
 
 
+def timestamp_moved_out_of_the_block(root: Element, sender: Sender, _evil: Element) -> None:
+    part(root, "Header").append(part(root, "Timestamp"))
+
+
+def signature_moved_out_of_the_block(root: Element, sender: Sender, _evil: Element) -> None:
+    """Another signature stays in its place, that of nobody."""
+    signed = part(root, "Signature")
+    part(root, "Security").replace(signed, etree.Element("{urn:x}Signature"))
+    part(root, "Header").append(signed)
+
+
+def header_hidden(root: Element, sender: Sender, _evil: Element) -> None:
+    _into(part(root, "Header"), "{urn:x}Wrapper", part(root, "MessageHeader"))
+
+
+def header_moved_into_the_body(root: Element, sender: Sender, _evil: Element) -> None:
+    part(root, "Body").append(part(root, "MessageHeader"))
+
+
+def id_given_to_another_block(root: Element, sender: Sender, evil: Element) -> None:
+    block = etree.Element("{urn:x}Block")
+    block.set(ID, "Body")
+    block.append(evil)
+    part(root, "Header").append(block)
+
+
+def body_named_by_a_plain_id(root: Element, sender: Sender, _evil: Element) -> None:
+    body = part(root, "Body")
+    body.set("Id", str(body.attrib.pop(ID)))
+    resigned(root, sender)
+
+
+def something_more_in_the_block(root: Element, sender: Sender, _evil: Element) -> None:
+    etree.SubElement(part(root, "Security"), f"{{{WSSE}}}UsernameToken")
+
+
 def signed_header_only(root: Element, sender: Sender, evil: Element) -> None:
     _without_reference(root, sender, "Body")
     body = part(root, "Body")
@@ -256,6 +292,11 @@ def reference_to_a_file(root: Element, sender: Sender, _evil: Element) -> None:
     resigned(root, sender)
 
 
+def reference_without_its_mark(root: Element, sender: Sender, _evil: Element) -> None:
+    _reference(root, "Body").set("URI", "_Body")
+    resigned(root, sender)
+
+
 def reference_by_xpointer(root: Element, sender: Sender, _evil: Element) -> None:
     _reference(root, "Body").set("URI", "#xpointer(id('Body'))")
     resigned(root, sender)
@@ -270,6 +311,16 @@ def reference_to_a_part_of_the_body(root: Element, sender: Sender, _evil: Elemen
     body = part(root, "Body")
     body.attrib.pop(ID)
     body[0].set(ID, "Body")
+    resigned(root, sender)
+
+
+def reference_to_something_else(root: Element, sender: Sender, _evil: Element) -> None:
+    """Beside all that is needed."""
+    inside = part(root, "Body")[0][0]
+    inside.set(ID, "Inside")
+    more = copy.deepcopy(_reference(root, "Body"))
+    more.set("URI", "#Inside")
+    part(root, "SignedInfo").append(more)
     resigned(root, sender)
 
 
@@ -463,14 +514,23 @@ ATTACKS: dict[Attack, str] = {
     whole_envelope_wrapped: _INVALID,
     timestamp_moved: _INVALID,
     header_moved: _INVALID,
+    timestamp_moved_out_of_the_block: _INVALID,
+    signature_moved_out_of_the_block: _INVALID,
+    header_hidden: _INVALID,
+    header_moved_into_the_body: "body_not_single",
+    id_given_to_another_block: _INVALID,
+    body_named_by_a_plain_id: _INVALID,
+    something_more_in_the_block: _UNSUPPORTED,
     signed_header_only: _INVALID,
     timestamp_not_signed: _INVALID,
     message_header_not_signed: _INVALID,
     reference_to_the_whole_document: _INVALID,
     reference_to_a_file: _INVALID,
+    reference_without_its_mark: _INVALID,
     reference_by_xpointer: _INVALID,
     reference_given_twice: _INVALID,
     reference_to_a_part_of_the_body: _INVALID,
+    reference_to_something_else: _INVALID,
     xpath_transform: _INVALID,
     xslt_transform: _INVALID,
     base64_transform: _INVALID,

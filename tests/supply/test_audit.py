@@ -124,13 +124,6 @@ def test_a_package_that_the_snapshot_was_made_without_is_told(
     assert "WARNING: the advisories were gathered without newcomer:" in capsys.readouterr().err
 
 
-def test_the_shipped_snapshot_was_made_for_everything_that_is_locked(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    audit.main([], today=TODAY)
-    assert "gathered without" not in capsys.readouterr().err
-
-
 def test_an_accepted_advisory_passes_until_its_day(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     files.lock(zeep="4.3.2")
     files.accept(

@@ -125,7 +125,7 @@ async def test_answers_have_the_documented_shape(site: Site) -> None:
     conforms("Receipt", receipt)
     batch = receipt.json["batch_id"]
     await site.world.carry_until_rest()
-    conforms("BatchStatus", await site.get(f"/v1/batches/{batch}"))
+    conforms("BatchProgress", await site.get(f"/v1/batches/{batch}"))
     page = await site.get(f"/v1/batches/{batch}/applications")
     conforms("Page", page)
     conforms("Results", await site.get(f"/v1/batches/{batch}/results"))

@@ -50,11 +50,17 @@ async def test_an_open_connection_sees_the_new_settings_with_its_next_request(si
 
 
 async def test_operators_come_and_go_with_their_files(site: Site) -> None:
-    write_secret(operators_directory(site.data) / "operator-9.token", b"n" * 43)
+    """Removing the file and a reload (SIGHUP) is how a credential is revoked."""
     path, token = "/v1/admin/messages", "n" * 43
-    assert (await site.get(path, admin=True, token=token)).status == 401
+    file, earlier = operators_directory(site.data) / "operator-2.token", site.operator_token("operator-2")
+    file.unlink()
+    assert (await site.get(path, admin=True, token=earlier)).status == 200
+    use(site, site.world.engine)
+    assert (await site.get(path, admin=True, token=earlier)).status == 401
+    write_secret(file, token.encode())
     use(site, site.world.engine)
     assert (await site.get(path, admin=True, token=token)).status == 200
+    assert (await site.get(path, admin=True, token=earlier)).status == 401
 
 
 async def test_metrics_are_there_once_after_every_change(site: Site) -> None:

@@ -266,6 +266,7 @@ CREATE TABLE sender_key (
     message_id TEXT NOT NULL,
     PRIMARY KEY (party, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX sender_key_message ON sender_key (message_id);
 
 -- A bearer token's id is taken once on POST and PUT.
 CREATE TABLE token_use (
@@ -299,7 +300,10 @@ CREATE TABLE audit (
     note       BLOB
 ) STRICT;
 CREATE INDEX audit_message ON audit (message_id, seq) WHERE message_id IS NOT NULL;
+CREATE INDEX audit_note ON audit (seq) WHERE note IS NOT NULL;
 CREATE INDEX audit_batch ON audit (batch_id, seq) WHERE batch_id IS NOT NULL AND message_id IS NULL;
+-- which configuration was in force when
+CREATE INDEX audit_configuration ON audit (seq) WHERE action = 'configuration';
 
 -- How far each chain has come.
 CREATE TABLE chain (
@@ -351,3 +355,56 @@ CREATE TABLE photo (
     created_at INTEGER NOT NULL,
     PRIMARY KEY (party, digest)
 ) STRICT;
+
+-- Rotations of keys: which version each bucket's key comes to, and how far everything is wrapped under it.
+CREATE TABLE rotation (
+    id          INTEGER PRIMARY KEY,
+    targets     TEXT NOT NULL,
+    -- the store that is gone through, and its last row that was seen (a JSON array); no store: all of them
+    store       TEXT,
+    after_row   TEXT NOT NULL,
+    rounds      INTEGER NOT NULL,
+    total       INTEGER NOT NULL,
+    done        INTEGER NOT NULL,
+    unreadable  INTEGER NOT NULL,
+    started_by  TEXT NOT NULL,
+    started_at  INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT;
+
+-- Keys that wrap nothing any more, until they are destroyed.
+CREATE TABLE retired_key (
+    id         TEXT PRIMARY KEY,
+    retired_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Retention buckets whose time is over. Written before their keys are destroyed.
+CREATE TABLE shredding (
+    bucket            TEXT PRIMARY KEY,
+    due_on            TEXT NOT NULL,
+    store             TEXT,
+    after_row         TEXT NOT NULL,
+    counts            TEXT NOT NULL,
+    seasons           TEXT NOT NULL,
+    started_by        TEXT NOT NULL,
+    started_at        INTEGER NOT NULL,
+    keys_destroyed_at INTEGER,
+    finished_at       INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Legal holds: what may not be shredded. Why stands in the journal.
+CREATE TABLE hold (
+    id          INTEGER PRIMARY KEY,
+    scope       TEXT NOT NULL CHECK (scope IN ('all', 'bucket', 'message', 'person')),
+    bucket      TEXT,
+    message_id  TEXT,
+    placed_by   TEXT NOT NULL,
+    placed_at   INTEGER NOT NULL,
+    released_by TEXT,
+    released_at INTEGER
+) STRICT;
+CREATE TABLE held_person (
+    hold_id        INTEGER NOT NULL,
+    passport_index BLOB NOT NULL,
+    PRIMARY KEY (hold_id, passport_index)
+) STRICT, WITHOUT ROWID;

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from gateway.ledger.journal import Entry, Head
-from gateway.ledger.records import Checkpoint, Disclosed, JournalRow, Note
+from gateway.ledger.records import Checkpoint, JournalRow, Note
 from gateway.ledger.sqlite.connection import Connection, Row
 from gateway.ledger.sqlite.journal import write_audit
 from gateway.ledger.sqlite.writer import Transaction
@@ -94,73 +93,14 @@ def configured(tx: Transaction, texts: Mapping[str, tuple[str, str]], entry: Ent
     note(tx, entry, ())
 
 
+def last_configuration(reader: Connection) -> Entry | None:
+    row = reader.execute(
+        "SELECT * FROM audit WHERE action = 'configuration' ORDER BY seq DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None else journal_row(row).entry
+
+
 def policy_texts(reader: Connection) -> Mapping[str, tuple[str, str]]:
     """Name and text by digest."""
     found = reader.execute("SELECT digest, name, text FROM policy_text ORDER BY digest").fetchall()
     return {row["digest"]: (row["name"], row["text"]) for row in found}
-
-
-# --- disclosures ------------------------------------------------------------------------------------------
-
-
-def disclosures(reader: Connection, passports: Sequence[bytes]) -> Sequence[Disclosed]:
-    """What was given to whom of the persons behind these passport indices, in the order in which it was."""
-    applications = _in(reader, "SELECT id, batch_id, line FROM message WHERE passport_index IN", passports)
-    ids = [row["id"] for row in applications]
-    about = {*ids, *(row["id"] for row in _in(reader, "SELECT id FROM message WHERE parent_id IN", ids))}
-    visas = [
-        row["number_index"] for row in _in(reader, "SELECT number_index FROM visa WHERE message_id IN", ids)
-    ]
-    about |= {
-        row["message_id"]
-        for row in _in(reader, "SELECT message_id FROM named_visa WHERE number_index IN", visas)
-    }
-    lines = {row["batch_id"]: row["line"] for row in applications if row["batch_id"] is not None}
-    entries = [
-        *_in(reader, "SELECT * FROM audit WHERE (detail IS NOT NULL OR action = 'lease_ended')"
-                     " AND message_id IN", sorted(about)),
-        *(row for row in _in(reader, "SELECT * FROM audit WHERE message_id IS NULL AND detail IS NOT NULL"
-                                     " AND batch_id IN", list(lines))
-          if _within(row, lines[row["batch_id"]])),
-    ]  # fmt: skip
-    scopes = _scopes(reader)
-    return [
-        one for row in sorted(entries, key=lambda row: int(row["seq"])) for one in _disclosed(row, scopes)
-    ]
-
-
-#: SQLite takes some thousands of values in one statement.
-_AT_ONCE = 500
-
-
-def _in(reader: Connection, sql: str, values: Sequence[Any]) -> list[Row]:
-    found: list[Row] = []
-    for start in range(0, len(values), _AT_ONCE):
-        part = values[start : start + _AT_ONCE]
-        found += reader.execute(f"{sql} ({', '.join('?' * len(part))})", list(part)).fetchall()
-    return found
-
-
-def _within(row: Row, line: int) -> bool:
-    """Whether a batch's entry is about that line too: about all of them unless it says which."""
-    lines = json.loads(row["detail"]).get("lines")
-    return lines is None or lines[0] <= line <= lines[1]
-
-
-def _scopes(reader: Connection) -> Mapping[int, Disclosure]:
-    found = reader.execute("SELECT * FROM scope").fetchall()
-    return {
-        row["id"]: Disclosure(
-            row["receiver"], row["operation"], tuple(json.loads(row["fields"])), row["purpose"], row["rule"]
-        )
-        for row in found
-    }
-
-
-def _disclosed(row: Row, scopes: Mapping[int, Disclosure]) -> Iterable[Disclosed]:
-    """One an entry names; a lease that ended tells that there may have been a call which no entry names."""
-    entry = journal_row(row)
-    if entry.entry.action == "lease_ended":
-        yield Disclosed(entry.seq, entry.entry, None)
-    for scope in (entry.entry.detail or {}).get("disclosed", ()):
-        yield Disclosed(entry.seq, entry.entry, scopes.get(scope))

@@ -60,6 +60,7 @@ class SqliteBooks:
         message_id: str | None = None,
     ) -> Record:
         tx = self._tx
+        tx.own_records()
         tx.run("UPDATE record SET in_force = 0 WHERE kind = ? AND id = ? AND in_force = 1", (kind, id))
         row = tx.one(
             "INSERT INTO record (kind, id, owner, version, facts, at, message_id, in_force)"
@@ -98,11 +99,11 @@ class SqliteBooks:
         held = self._tx.one("SELECT 1 FROM reservation WHERE message_id = ? LIMIT 1", (message_id,))
         if held is not None:  # of an earlier attempt: perhaps under another ceiling, or a lower one now
             give_back(self._tx, message_id)
-        full = [quota for quota in quotas if not self._has_room(quota)]
+        full = [quota for quota in sorted(quotas) if not self._has_room(quota)]
         if full:
             for quota in quotas:  # a place that this one can't use is the next one's
                 go_on(self._tx, quota, most=1)
-            return full[0]
+            return next(quota for quota in quotas if quota in full)
         for quota in sorted(quotas):
             self._tx.run(
                 "UPDATE quota SET taken = taken + 1 WHERE control = ? AND scope = ?",
@@ -115,8 +116,11 @@ class SqliteBooks:
         return None
 
     def _has_room(self, quota: Quota) -> bool:
-        state = self.quota(quota)
-        return state is not None and state.free > 0
+        row = self._tx.one(
+            f"SELECT ceiling - taken AS free FROM quota WHERE control = ? AND scope = ?{self._tx.for_update}",
+            (quota.control, quota.scope),
+        )
+        return row is not None and row["free"] > 0
 
     def go_on(self, waits_for: str) -> None:
         """A place may have become free since the gate was looked at: then the next one goes on."""
@@ -236,11 +240,11 @@ class SqliteBooks:
         return message.id
 
     def tell(self, event: Event) -> None:
-        self._tx.run(
-            "INSERT INTO outbox (receiver, kind, message_id, created_at, event_id, subject, classification,"
-            " correlation_id, data_key, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (event.receiver, event.kind, event.message_id, self.now, event.id, event.subject,
-             event.classification, event.correlation_id, event.data_key, event.sealed),
+        self._tx.outbox.put(
+            receiver=event.receiver, kind=event.kind, message_id=event.message_id, revision=1,
+            created_at=self.now, event_id=event.id, subject=event.subject,
+            classification=event.classification, correlation_id=event.correlation_id,
+            data_key=event.data_key, sealed=event.sealed,
         )  # fmt: skip
         write_audit(
             self._tx, at=self.now, message_id=event.message_id, action="tell", actor="gateway",

@@ -79,7 +79,8 @@ def _claim_lane(
 ) -> list[Claimed]:
     due = tx.all(
         "SELECT id, public_state, batch_id FROM message INDEXED BY message_due"
-        " WHERE state = 'ready' AND lane = ? AND next_at <= ? ORDER BY next_at LIMIT ?",
+        " WHERE state = 'ready' AND lane = ? AND next_at <= ? ORDER BY next_at LIMIT ?"
+        f"{tx.skip_locked}",
         (lane, now, limit),
     )
     return _lease(tx, due, State.READY, State.CARRIED, lease)
@@ -90,7 +91,8 @@ def _claim_inquiries(
 ) -> list[Claimed]:
     due = tx.all(
         "SELECT id, state, public_state, batch_id FROM message INDEXED BY message_inquiry"
-        " WHERE state IN ('uncertain', 'under_review') AND next_at <= ? ORDER BY next_at LIMIT ?",
+        " WHERE state IN ('uncertain', 'under_review') AND next_at <= ? ORDER BY next_at LIMIT ?"
+        f"{tx.skip_locked}",
         (now, limit),
     )
     taken: list[Claimed] = []
@@ -148,7 +150,7 @@ def _may_intend(tx: Transaction, move: Move, books: SqliteBooks) -> GateClosed |
     if move.message.parent_id is not None:  # a cancellation takes something back: never gated
         return None
     held = tx.one(
-        "SELECT cancel_requested_at, waits_for FROM message WHERE id = ? AND lease_token = ?",
+        f"SELECT cancel_requested_at, waits_for FROM message WHERE id = ? AND lease_token = ?{tx.for_update}",
         (move.message.id, move.message.token),
     )
     if held is None:  # the gate may take places: nothing may be written for a lost lease
@@ -175,7 +177,7 @@ def _write_move(tx: Transaction, move: Move) -> Row:
            expected_at = ?,
            lease_until = ?, open_step = ?, send_by = ?, revision = revision + 1, updated_at = ?,
            completed_at = ?,
-           live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END,
+           live_person_key = CASE WHEN ? = 1 THEN NULL ELSE live_person_key END,
            sealed_progress = coalesce(?, sealed_progress),
            progress_revision = coalesce(?, progress_revision)
            WHERE id = ? AND lease_token = ? AND state = ?
@@ -274,7 +276,7 @@ def _close_effect(tx: Transaction, message: Claimed, state: str) -> None:
 
 def settle_parent(tx: Transaction, parent_id: str | None, actor: str, now: Micros) -> None:
     """A settled cancellation turns its application's `issued` into `cancelled`."""
-    parent = tx.one("SELECT * FROM message WHERE id = ?", (parent_id,))
+    parent = tx.one(f"SELECT * FROM message WHERE id = ?{tx.for_update}", (parent_id,))
     if parent is None or parent["state"] != State.COMPLETED:
         return
     check_move(State(parent["state"]), State.CANCELLED, Outcome(parent["outcome"]))

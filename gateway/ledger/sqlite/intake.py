@@ -131,7 +131,10 @@ def accept_batch(tx: Transaction, acceptance: Acceptance) -> None:
 
 def release_lines(tx: Transaction, batch_id: str, after: int, upto: int, now: Micros) -> int:
     """The lines after `after` and up to `upto` may be claimed from now on. Returns how many."""
-    tx.run("UPDATE batch SET released_line = min(?, lines) WHERE id = ?", (upto, batch_id))
+    tx.run(
+        "UPDATE batch SET released_line = CASE WHEN lines < ? THEN lines ELSE ? END WHERE id = ?",
+        (upto, upto, batch_id),
+    )
     return tx.run(
         "UPDATE message SET state = 'ready', next_at = ? WHERE batch_id = ? AND line > ? AND line <= ?"
         " AND state = 'accepted'",

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 CHAIN: Final = "main"
 
 
+class ChainMoved(Exception):
+    """Another process wrote to this chain: the transaction is undone and runs again."""
+
+
 class JournalMemory:
     """The head of this writer's chain and the numbers of known scopes, kept in memory once read.
 
@@ -85,6 +89,7 @@ class JournalPage:
         memory = self._memory
         head = memory.head or _head(tx, memory.chain)
         linked = list(link(memory.chain, head, self._entries))
+        _advance(tx, memory.chain, head, Head(linked[-1].number, linked[-1].hash))
         tx.run_many(
             "INSERT INTO audit (chain, number, hash, at, action, actor, message_id, batch_id, from_state,"
             " to_state, code, records, detail, commitment, note)"
@@ -97,11 +102,6 @@ class JournalPage:
             ],
         )  # fmt: skip
         memory.head = Head(linked[-1].number, linked[-1].hash)
-        tx.run(
-            "INSERT INTO chain (name, number, hash) VALUES (?, ?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET number = excluded.number, hash = excluded.hash",
-            (memory.chain, memory.head.number, memory.head.hash),
-        )
         self._entries = []
 
 
@@ -135,6 +135,18 @@ def write_audit(
 def _head(tx: Transaction, chain: str) -> Head:
     row = tx.one("SELECT number, hash FROM chain WHERE name = ?", (chain,))
     return Head(0, GENESIS) if row is None else Head(int(row["number"]), row["hash"])
+
+
+def _advance(tx: Transaction, chain: str, since: Head, to: Head) -> None:
+    """The chain goes on from where this writer left it. Raises `ChainMoved`."""
+    advanced = tx.run(
+        "UPDATE chain SET number = ?, hash = ? WHERE name = ? AND number = ?"
+        if since.number
+        else "INSERT INTO chain (number, hash, name) SELECT ?, ?, ? WHERE ? = 0 ON CONFLICT DO NOTHING",
+        (to.number, to.hash, chain, since.number),
+    )
+    if not advanced:
+        raise ChainMoved(chain)
 
 
 def _scope(id: int, disclosure: Disclosure) -> dict[str, Any]:

@@ -16,7 +16,17 @@ from gateway.errors import Unavailable
 from gateway.ledger import port
 from gateway.ledger.books import Books, QuotaState, Record
 from gateway.ledger.journal import Entry, Head
-from gateway.ledger.sqlite import auditing, carrying, intake, operating, photos, reading, reporting, sweeping
+from gateway.ledger.sqlite import (
+    auditing,
+    carrying,
+    disclosing,
+    intake,
+    operating,
+    photos,
+    reading,
+    reporting,
+    sweeping,
+)
 from gateway.ledger.sqlite.books import SqliteBooks
 from gateway.ledger.sqlite.connection import (
     Connection,
@@ -26,6 +36,7 @@ from gateway.ledger.sqlite.connection import (
     open_reader,
     open_writer,
 )
+from gateway.ledger.sqlite.keeping import KeepingTransactions
 from gateway.ledger.sqlite.memory import BookMemory
 from gateway.ledger.sqlite.writer import GroupCommitWriter, Transaction
 from gateway.message import BatchId, Disclosure, MessageId, Micros, PartyId
@@ -40,7 +51,7 @@ _READERS = 2
 _QUICK_LINES = 256
 
 
-class SqliteLedger:
+class SqliteLedger(KeepingTransactions):
     """See `gateway.ledger.port.Ledger`. `path` is the database file; its lock file stands beside it."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -100,8 +111,14 @@ class SqliteLedger:
         return micros(self._clock.now())
 
     async def _write(
-        self, work: Callable[[Transaction], T], *, durable: bool = True, quick: bool = False
+        self,
+        work: Callable[[Transaction], T],
+        *,
+        durable: bool = True,
+        quick: bool = False,
+        records: bool = False,
     ) -> T:
+        """`records`: the work may change records. That matters only where others write beside us."""
         return await self._writer.run(work, durable=durable, quick=quick)
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
@@ -224,7 +241,8 @@ class SqliteLedger:
         settle: Callable[[port.MessageRow, port.Resolution], port.Resolved],
     ) -> port.MessageRow:
         return await self._write(
-            lambda tx: operating.confirm_resolution(tx, message_id, operator, now, settle, self._books(tx))
+            lambda tx: operating.confirm_resolution(tx, message_id, operator, now, settle, self._books(tx)),
+            records=True,
         )
 
     async def use_token(
@@ -235,13 +253,13 @@ class SqliteLedger:
         )
 
     async def put_reference(self, records: Sequence[port.ReferenceRecord]) -> None:
-        await self._write(lambda tx: operating.put_reference(tx, records, self._books(tx)))
+        await self._write(lambda tx: operating.put_reference(tx, records, self._books(tx)), records=True)
 
     async def take(self, message: port.NewMessage, work: Callable[[Books], str | None]) -> port.Taken:
-        return await self._write(lambda tx: operating.take(tx, message, work, self._books(tx)))
+        return await self._write(lambda tx: operating.take(tx, message, work, self._books(tx)), records=True)
 
     async def work(self, work: Callable[[Books], T]) -> T:
-        return await self._write(lambda tx: work(self._books(tx)))
+        return await self._write(lambda tx: work(self._books(tx)), records=True)
 
     async def mark(
         self, receiver: PartyId, channel: str, position: port.Position, *, after: int | None = None
@@ -264,6 +282,9 @@ class SqliteLedger:
     async def configured(self, texts: Mapping[str, tuple[str, str]], entry: Entry) -> None:
         await self._write(lambda tx: auditing.configured(tx, texts, entry))
 
+    async def last_configuration(self) -> Entry | None:
+        return await self._read(auditing.last_configuration)
+
     async def put_checkpoint(self, checkpoint: port.Checkpoint) -> bool:
         return await self._write(lambda tx: auditing.put_checkpoint(tx, checkpoint), quick=True)
 
@@ -283,7 +304,26 @@ class SqliteLedger:
         return await self._read(auditing.policy_texts)
 
     async def disclosures(self, passports: Sequence[bytes]) -> Sequence[port.Disclosed]:
-        return await self._read(lambda reader: auditing.disclosures(reader, passports))
+        return await self._read(lambda reader: disclosing.disclosures(reader, passports))
+
+    async def about(self, passports: Sequence[bytes]) -> Sequence[port.Involved]:
+        return await self._read(lambda reader: disclosing.about(reader, passports))
+
+    async def entries(
+        self, wanted: port.EntriesWanted, *, after: int, span: int
+    ) -> Sequence[port.JournalRow]:
+        return await self._read(lambda reader: disclosing.entries(reader, wanted, after, span))
+
+    async def entries_about(
+        self, passports: Sequence[bytes], wanted: port.EntriesWanted
+    ) -> Sequence[port.JournalRow]:
+        return await self._read(lambda reader: disclosing.entries_about(reader, passports, wanted))
+
+    async def configurations(self) -> Sequence[port.JournalRow]:
+        return await self._read(disclosing.configurations)
+
+    async def scopes(self, numbers: Sequence[int]) -> Mapping[int, Disclosure]:
+        return await self._read(lambda reader: disclosing.scopes(reader, numbers))
 
     # reading
 

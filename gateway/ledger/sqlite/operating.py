@@ -58,7 +58,7 @@ def _may_have_effect(tx: Transaction, message_id: str) -> bool:
 
 
 def _row(tx: Transaction, message_id: str) -> Row:
-    row = tx.one("SELECT * FROM message WHERE id = ?", (message_id,))
+    row = tx.one(f"SELECT * FROM message WHERE id = ?{tx.for_update}", (message_id,))
     if row is None:
         raise Conflict("not_found")
     return row
@@ -83,7 +83,7 @@ def _end(
         "UPDATE message SET state = ?, public_state = ?, outcome = ?, code = ?, next_at = ?,"
         " lease_token = lease_token + 1, lease_until = NULL, open_step = NULL, send_by = NULL,"
         " updated_at = ?, revision = revision + 1, completed_at = ?,"
-        " live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END,"
+        " live_person_key = CASE WHEN ? = 1 THEN NULL ELSE live_person_key END,"
         " sealed_progress = coalesce(?, sealed_progress),"
         " progress_revision = coalesce(?, progress_revision) WHERE id = ?",
         (to, shown, outcome, code, None if ends else now, now, now if ends else None,
@@ -161,9 +161,12 @@ def propose(tx: Transaction, resolution: Resolution) -> None:
     if resolution.decision in ("issued", "done") and not _may_have_effect(tx, resolution.message_id):
         raise Conflict("nothing_was_sent")
     tx.run(
-        "INSERT OR REPLACE INTO resolution"
+        "INSERT INTO resolution"
         " (message_id, revision, decision, sealed_visa, commitment, note, proposed_by, proposed_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO UPDATE SET"
+        " revision = excluded.revision, decision = excluded.decision, sealed_visa = excluded.sealed_visa,"
+        " commitment = excluded.commitment, note = excluded.note, proposed_by = excluded.proposed_by,"
+        " proposed_at = excluded.proposed_at",
         (resolution.message_id, resolution.revision, resolution.decision, resolution.sealed_visa,
          resolution.reason.commitment, resolution.reason.sealed, resolution.proposed_by,
          resolution.proposed_at),
@@ -290,7 +293,8 @@ def mark(tx: Transaction, receiver: PartyId, channel: str, position: Position, a
         return False
     tx.run(
         "INSERT INTO position (receiver, channel, seq, failures, next_at) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (receiver, channel) DO UPDATE SET seq = max(position.seq, excluded.seq),"
+        " ON CONFLICT (receiver, channel) DO UPDATE SET seq ="
+        " CASE WHEN position.seq > excluded.seq THEN position.seq ELSE excluded.seq END,"
         " failures = excluded.failures, next_at = excluded.next_at",
         (receiver, channel, position.seq, position.failures, position.next_at),
     )

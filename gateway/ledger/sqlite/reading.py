@@ -138,5 +138,5 @@ def uncertain(reader: Connection) -> Mapping[str, int]:
 
 
 def audit_head(reader: Connection) -> int:
-    row = reader.execute("SELECT max(seq) FROM audit").fetchone()
-    return int(row[0] or 0)
+    row = reader.execute("SELECT coalesce(max(seq), 0) AS seq FROM audit").fetchone()
+    return int(row["seq"])

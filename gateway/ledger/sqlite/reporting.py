@@ -21,7 +21,7 @@ def visa_flow(reader: Connection, since: date, until: date) -> Sequence[FlowRow]
     )
     counts: dict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
     for row in found:
-        counts[row["licensee"], row["mission"], row["received_on"]][row["public_state"]] = row["n"]
+        counts[row["licensee"], row["mission"], row["received_on"]][row["public_state"]] = int(row["n"])
     return [
         FlowRow(licensee, mission, date.fromisoformat(day), states)
         for (licensee, mission, day), states in counts.items()
@@ -44,7 +44,7 @@ def season_totals(reader: Connection, season: int) -> SeasonTotals:
     presences: dict[str, dict[str, int]] = defaultdict(dict)
     for row in visas:
         presences[row["country"]][row["presence"]] = row["n"]
-    return SeasonTotals(batches["n"], {row["public_state"]: row["n"] for row in states}, presences)
+    return SeasonTotals(batches["n"], {row["public_state"]: int(row["n"]) for row in states}, presences)
 
 
 #: Sort, name, detail, count, an example message.

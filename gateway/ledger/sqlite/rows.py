@@ -240,8 +240,7 @@ def tell_center(
 ) -> None:
     """The outbox entry of an application that entered a settled state: an id, never data."""
     if kind == "visa.application" and shown in SETTLED:
-        tx.run(
-            "INSERT INTO outbox (receiver, kind, message_id, batch_id, revision, created_at)"
-            " VALUES (?, 'visa.result', ?, ?, ?, ?)",
-            (party, message_id, batch_id, revision, tx.now),
-        )
+        tx.outbox.put(
+            receiver=party, kind="visa.result", message_id=message_id, batch_id=batch_id, revision=revision,
+            created_at=tx.now,
+        )  # fmt: skip

@@ -41,7 +41,9 @@ _SHIFTED = "id, kind, party, batch_id, state, public_state, revision, open_step"
 def _end_leases(tx: Transaction, now: Micros, all_leases: bool) -> int:
     """A dead lease before an intent → ready; with an open intent → uncertain: only the partner knows."""
     dead = tx.all(
-        f"SELECT {_SHIFTED} FROM message WHERE state IN ('carried', 'inquiring') AND (lease_until <= ? OR ?)",
+        f"SELECT {_SHIFTED} FROM message WHERE state IN ('carried', 'inquiring')"
+        " AND (lease_until <= ? OR ? = 1)"
+        f"{tx.skip_locked}",
         (now, all_leases),
     )
     for row in dead:
@@ -55,7 +57,7 @@ def _wake(tx: Transaction, now: Micros, by_date: Micros) -> int:
     due = tx.all(
         f"SELECT {_SHIFTED} FROM message INDEXED BY message_waiting"
         " WHERE state IN ('held', 'awaiting') AND next_at <= ? AND (deadline_at IS NULL OR deadline_at > ?)"
-        " LIMIT 1000",
+        f" LIMIT 1000{tx.skip_locked}",
         (now, by_date),
     )
     for row in due:
@@ -67,7 +69,8 @@ def _expire(tx: Transaction, now: Micros, by_date: Micros) -> int:
     late = tx.all(
         f"SELECT {_SHIFTED} FROM message INDEXED BY message_deadline"
         " WHERE state IN ('ready', 'held', 'awaiting') AND deadline_at <= ? AND NOT EXISTS"
-        " (SELECT 1 FROM effect WHERE message_id = message.id AND effect.state <> 'free') LIMIT 1000",
+        " (SELECT 1 FROM effect WHERE message_id = message.id AND effect.state <> 'free') LIMIT 1000"
+        f"{tx.skip_locked}",
         (by_date,),
     )
     for row in late:
@@ -92,7 +95,8 @@ def _shift(
     tx.run(
         "UPDATE message SET state = ?, public_state = ?, next_at = ?, code = coalesce(?, code),"
         " lease_token = lease_token + 1, lease_until = NULL, updated_at = ?, revision = revision + 1,"
-        " completed_at = ?, live_person_key = CASE WHEN ? THEN NULL ELSE live_person_key END WHERE id = ?",
+        " completed_at = ?, live_person_key = CASE WHEN ? = 1 THEN NULL ELSE live_person_key END"
+        " WHERE id = ?",
         (to, shown, next_at, code, now, now if to in FINAL else None, to in FINAL, row["id"]),
     )
     if to in FINAL:
@@ -113,6 +117,7 @@ def _release(tx: Transaction, now: Micros, limit: int) -> int:
     unreleased = tx.all(
         "SELECT id, released_line, lines FROM batch WHERE state = 'processing' AND released_line < lines"
         " ORDER BY released_line, id LIMIT 50"
+        f"{tx.skip_locked}"
     )
     released = 0
     for row in unreleased:
@@ -126,8 +131,9 @@ def _release(tx: Transaction, now: Micros, limit: int) -> int:
 
 def _discard_abandoned(tx: Transaction, now: Micros, all_leases: bool) -> int:
     abandoned = tx.all(
-        "SELECT id FROM batch WHERE state = 'receiving' AND (intake_until <= ? OR ?) LIMIT ?",
-        (now, all_leases, _BATCH_OF_ABANDONED if not all_leases else -1),
+        "SELECT id FROM batch WHERE state = 'receiving' AND (intake_until <= ? OR ? = 1) LIMIT ?"
+        f"{tx.skip_locked}",
+        (now, all_leases, _BATCH_OF_ABANDONED if not all_leases else 2**31),
     )
     for row in abandoned:
         intake.remove_batch(tx, row["id"])

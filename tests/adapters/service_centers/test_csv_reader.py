@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.service_centers.csv_format import harmless, meant, to_csv
 from tests.adapters.service_centers.reading import chunks, random_chunks, read, refused
 
 HEAD = b"batch.batch_reference,reference,address,passport.mrz.1,passport.mrz.2\r\n"
@@ -140,4 +141,12 @@ def test_what_the_standard_library_writes_is_read_back(
     writer.writerow(["reference", "address", "sex"])
     writer.writerows((*row, "M") for row in rows)
     found = read("csv", random_chunks(out.getvalue().encode(), random, 5))
-    assert [(fields.get("reference", ""), fields.get("address", "")) for fields in found.fields] == rows
+    read_back = [(fields.get("reference", ""), fields.get("address", "")) for fields in found.fields]
+    assert read_back == [(meant(reference), meant(address)) for reference, address in rows]
+
+
+@pytest.mark.parametrize("value", ["+966512345678", "=1+1", "'=1", "''@x", "-", "＝1", "'Abd", "'", "a'=b"])
+def test_what_was_made_harmless_for_a_spreadsheet_means_what_it_meant(value: str) -> None:
+    body = to_csv(["reference", "address"]) + to_csv([harmless(value), "x"])
+    assert read("csv", body).fields == [{"reference": value, "address": "x"}]
+    assert harmless(value)[0] not in "=+-@＝"

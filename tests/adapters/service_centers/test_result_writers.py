@@ -85,7 +85,7 @@ def test_csv_has_the_documented_columns() -> None:
     assert rejected["reason"] == "مرفوض"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "'="])
 def test_a_cell_that_a_spreadsheet_would_compute_is_made_text(start: str) -> None:
     text = f'{start}HYPERLINK("http://x")'
     found = rows(

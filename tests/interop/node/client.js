@@ -3,17 +3,29 @@
 
 const soap = require('soap');
 
+function introducing(call) {
+  return new soap.WSSecurity(call.username, call.secret, {
+    passwordType: call.password === 'digest' ? 'PasswordDigest' : 'PasswordText',
+    hasTimeStamp: true,
+    mustUnderstand: true,
+  });
+}
+
+// By default it names elements by an `Id` of its own, and adds a transform that changes nothing here.
+function signing(call) {
+  return new soap.WSSecurityCert(call.key, call.certificate, '', {
+    hasTimeStamp: true,
+    signatureAlgorithm: 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256',
+    signatureTransformations: ['http://www.w3.org/2001/10/xml-exc-c14n#'],
+    signerOptions: { idMode: 'wssecurity' },
+  });
+}
+
 async function outcome(call) {
   const client = await soap.createClientAsync(call.wsdl, {
     forceSoap12Headers: call.soap === '1.2',
   });
-  client.setSecurity(
-    new soap.WSSecurity(call.username, call.secret, {
-      passwordType: call.password === 'digest' ? 'PasswordDigest' : 'PasswordText',
-      hasTimeStamp: true,
-      mustUnderstand: true,
-    }),
-  );
+  client.setSecurity(call.certificate ? signing(call) : introducing(call));
   const port = client[call.service_name][call.port];
   try {
     return await new Promise((resolve, reject) => {

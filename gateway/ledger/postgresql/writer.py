@@ -1,0 +1,314 @@
+"""The group-commit writer on PostgreSQL: one connection a process, whatever is queued in one transaction.
+
+As on SQLite, a unit of work may run more than once and commits once; nothing waits for more to come. What
+differs: other processes write at the same time. A group that collides with theirs (a deadlock, a
+violated constraint) is undone and runs again, at last unit by unit; what still fails then is the unit's own
+fault. When the answer to a COMMIT is lost, the server is asked what became of that transaction, for as
+long as it takes: nobody is told "done" or "not done" by guess.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
+
+from gateway.errors import GatewayError, Unavailable
+from gateway.ledger.postgresql.connection import (
+    CONFLICTS,
+    LOCK_CLASS,
+    LOST,
+    OUTBOX,
+    RECORDS,
+    VIOLATIONS,
+    Connection,
+)
+from gateway.ledger.sqlite.journal import ChainMoved, JournalMemory
+from gateway.ledger.sqlite.writer import Transaction
+from gateway.message import Micros
+from gateway.observe.log import log
+
+T = TypeVar("T")
+_GROUP: Final = 256
+_ATTEMPTS: Final = 6
+_RECONNECT_S: Final = 0.2
+#: How long units that were not committed are kept from an answer while the server is away.
+_PATIENCE_S: Final = 2.0
+
+
+class NeedsRecords(Exception):
+    """A unit wants to change a record in a transaction that does not own them: it runs again, alone."""
+
+
+class PostgresTransaction(Transaction):
+    """A transaction beside others, at READ COMMITTED with the locks that its reading needs.
+
+    Whoever decides by the records shares a lock on them, and who changes one owns it: an intent is never
+    recorded under a record that was changed before its commit.
+    """
+
+    for_update = " FOR UPDATE"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, connection: Any, now: Micros, journal: JournalMemory, *, owns_records: bool) -> None:
+        super().__init__(connection, now, journal)
+        self._owns_records = owns_records
+
+    def own_records(self) -> None:
+        if not self._owns_records:
+            raise NeedsRecords
+
+    def lock_batches(self, batch_ids: list[str]) -> None:
+        for batch_id in batch_ids:
+            self.one("SELECT 1 AS locked FROM batch WHERE id = ? FOR UPDATE", (batch_id,))
+
+    def lock_outbox(self) -> None:
+        self.one("SELECT pg_advisory_xact_lock(?, ?) AS locked", (LOCK_CLASS, OUTBOX))
+
+    def run_many(self, sql: str, values: list[Any]) -> None:
+        self._connection.executemany(sql, values)
+
+
+@dataclass(slots=True)
+class _Unit:
+    work: Callable[[PostgresTransaction], Any]
+    durable: bool
+    owns_records: bool
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = None
+
+
+class PostgresWriter:
+    """Owns this process's writing connection, in a thread of its own. `run` is safe from any event loop."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        journal: JournalMemory,
+        now: Callable[[Micros], Micros] = lambda database_now: database_now,
+        on_begin: Callable[[PostgresTransaction], None] = lambda _: None,
+        on_rollback: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`now` gives the time of a transaction by the database's clock.
+
+        `on_begin` and `on_rollback` are for what is kept in memory of the database.
+        """
+        self._connect = connect
+        self._journal = journal
+        self._now = now
+        self._on_begin = on_begin
+        self._on_rollback = on_rollback
+        self._queue: SimpleQueue[_Unit | None] = SimpleQueue()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._serve, name="ledger-writer", daemon=True)
+        self._connection: Connection | None = None
+        self._flushes = True
+
+    def start(self, connection: Connection) -> None:
+        self._connection = connection
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Finish what is queued, then close the connection. Safe to call again."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        if self._connection is not None:
+            self._connection.close()
+
+    async def run(
+        self,
+        work: Callable[[PostgresTransaction], T],
+        *,
+        durable: bool = True,
+        owns_records: bool = False,
+    ) -> T:
+        """Run `work` in a transaction; returns its result once that is committed.
+
+        Without `durable` the commit survives the death of this process, and not that of the server's machine.
+        Raises what `work` raises (its changes are undone), and `Unavailable("ledger_unavailable")` when the
+        database does not take it.
+        """
+        if self._stopping:
+            raise Unavailable("ledger_closed")
+        loop = asyncio.get_running_loop()
+        unit = _Unit(work, durable, owns_records, loop, loop.create_future())
+        self._queue.put(unit)
+        result: T = await unit.future
+        return result
+
+    # --- in the thread -------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while units := self._next_units():
+            self._commit(units)
+            _answer(units)
+
+    def _next_units(self) -> list[_Unit]:
+        first = self._queue.get()
+        units = [] if first is None else [first]
+        while units and len(units) < _GROUP and not self._queue.empty():
+            another = self._queue.get()
+            if another is None:
+                self._queue.put(None)
+                break
+            units.append(another)
+        return units
+
+    def _commit(self, units: list[_Unit]) -> None:
+        """Those that own the records alone after all others: they wait for everybody."""
+        shared = [unit for unit in units if not unit.owns_records]
+        owning = [unit for unit in units if unit.owns_records]
+        for group, owns in ((shared, False), (owning, True)):
+            if group:
+                self._commit_group(group, owns_records=owns)
+
+    def _commit_group(self, units: list[_Unit], *, owns_records: bool) -> None:
+        give_up_at = time.monotonic() + _PATIENCE_S
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._try(units, owns_records)
+            except NeedsRecords:
+                return self._one_by_one(units, owns_records=len(units) == 1)
+            except (*CONFLICTS, ChainMoved) as error:
+                if attempt >= _ATTEMPTS:
+                    return self._blame(units, error, owns_records)
+                time.sleep(0.002 * attempt)
+            except LOST as error:
+                if time.monotonic() > give_up_at:
+                    return _refuse(units, error)
+                time.sleep(_RECONNECT_S)
+            except VIOLATIONS as error:
+                if len(units) == 1 and attempt >= 2:
+                    units[0].error = error
+                    return None
+                if len(units) > 1:
+                    return self._one_by_one(units, owns_records)
+            except Exception as error:
+                return self._blame(units, error, owns_records)
+
+    def _one_by_one(self, units: list[_Unit], owns_records: bool) -> None:
+        for unit in units:
+            self._commit_group([unit], owns_records=owns_records)
+
+    def _blame(self, units: list[_Unit], error: Exception, owns_records: bool) -> None:
+        """Alone, each will show whose fault it was."""
+        if len(units) == 1:
+            units[0].error = (
+                Unavailable("ledger_busy") if isinstance(error, (*CONFLICTS, ChainMoved)) else error
+            )
+        else:
+            self._one_by_one(units, owns_records)
+
+    def _try(self, units: list[_Unit], owns_records: bool) -> None:
+        connection = self._open()
+        xid = None
+        try:
+            xid = self._run_together(connection, units, owns_records)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            self._undo(connection)
+            if xid is not None and isinstance(error, LOST) and self._was_committed(xid):
+                return
+            raise
+
+    def _run_together(self, connection: Connection, units: list[_Unit], owns_records: bool) -> str:
+        """All statements of a transaction, up to its commit. Returns the transaction's id."""
+        self._flush_on_commit(connection, any(unit.durable for unit in units))
+        lock = "pg_advisory_xact_lock" if owns_records else "pg_advisory_xact_lock_shared"
+        connection.execute("BEGIN")
+        row = connection.execute(
+            f"SELECT {lock}(?, ?) AS locked, pg_current_xact_id()::text AS xid,"
+            " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now",
+            (LOCK_CLASS, RECORDS),
+        ).fetchone()
+        if row is None:
+            raise AssertionError("a SELECT without FROM gives one row")
+        tx = PostgresTransaction(
+            connection, self._now(Micros(row["now"])), self._journal, owns_records=owns_records
+        )
+        self._on_begin(tx)
+        for unit in units:
+            _run(unit, tx)
+        tx.counters.flush(tx)
+        tx.journal.flush(tx)
+        tx.outbox.flush(tx)  # last: others' entries wait from here to the commit
+        return str(row["xid"])
+
+    def _undo(self, connection: Connection) -> None:
+        try:
+            if connection.usable:
+                connection.execute("ROLLBACK")
+        except LOST:
+            connection.close()
+        self._journal.forget()
+        self._on_rollback()
+
+    def _was_committed(self, xid: str) -> bool:
+        """What became of a transaction whose COMMIT got no answer. Asks until the server says."""
+        while True:
+            try:
+                row = self._open().execute("SELECT pg_xact_status(?::xid8) AS status", (xid,)).fetchone()
+            except LOST:
+                time.sleep(_RECONNECT_S)
+                continue
+            status = row["status"] if row else None
+            if status != "in progress":
+                log.warning("commit_resolved", action="commit_resolved", outcome=status)
+                return status == "committed"
+            time.sleep(_RECONNECT_S)
+
+    def _open(self) -> Connection:
+        if self._connection is None or not self._connection.usable:
+            self._connection = self._connect()
+            self._flushes = True
+        return self._connection
+
+    def _flush_on_commit(self, connection: Connection, flush: bool) -> None:
+        if flush is not self._flushes:
+            connection.execute(f"SET synchronous_commit = {'on' if flush else 'off'}")
+            self._flushes = flush
+
+
+def _run(unit: _Unit, tx: PostgresTransaction) -> None:
+    """Run one unit. One that refuses (a `GatewayError`) has written nothing, and costs the others nothing."""
+    unit.error = None
+    try:
+        unit.result = unit.work(tx)
+    except GatewayError as refusal:
+        unit.error = refusal
+
+
+def _refuse(units: list[_Unit], error: Exception) -> None:
+    for unit in units:
+        unit.error = Unavailable("ledger_unavailable", type(error).__name__)
+        unit.error.__cause__ = error
+
+
+def _answer(units: list[_Unit]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Unit]] = {}
+    for unit in units:
+        by_loop.setdefault(unit.loop, []).append(unit)
+    for loop, theirs in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, theirs)
+
+
+def _resolve(units: list[_Unit]) -> None:
+    for unit in units:
+        if unit.future.done():  # the caller was cancelled; the commit stands
+            continue
+        if unit.error is not None:
+            unit.future.set_exception(unit.error)
+        else:
+            unit.future.set_result(unit.result)

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import re
+
+from tests.access.documents import ACCESS, BEGIN, END
+from tests.access.probes import KNOWN, PROBES
+
+
+def table() -> str:
+    return ACCESS.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
+
+
+def test_the_document_has_every_route_with_ten_thousand_probes_of_each_center() -> None:
+    found = re.findall(r"^\| `(\w+) (\S+)` \| ([\d,]+) / ([\d,]+) \| 0 \| 0 \|", table(), re.MULTILINE)
+    assert {(method, path) for method, path, *_ in found} == set(PROBES)
+    assert all(int(count.replace(",", "")) >= 10_000 for row in found for count in row[2:])
+
+
+def test_what_an_answer_tells_all_the_same_is_told_in_the_document() -> None:
+    for family, known in KNOWN.items():
+        assert f"| {family} | `{known.code}` | {known.why} |" in table()
