@@ -114,16 +114,20 @@ def _summary(results: list[Result]) -> str:
 
 
 def _told(run: dict[str, Any]) -> str:
-    sources = "\n".join(f"| {name} | {count:,} |" for name, count in run["by_source"].items())
+    grown = run["grown_mb"]
+    sources = "\n".join(
+        f"| {name} | {count:,} | {grown.get(name, '')} MB |" for name, count in run["by_source"].items()
+    )
     answers = "\n".join(f"| {status} | {count:,} |" for status, count in run["answers"].items())
     faults = f"{len(run['faults'])} faults" if run["faults"] else "no fault"
     return (
         f"{run['cases']:,} cases on {run['date']} (seed {run['seed']}, {run['machine']}) in "
         f"{run['seconds']:.0f} s: {faults}. The longest answer took {run['longest_s'] * 1000:.0f} ms "
         f"({run['slow_once']} took over a second once on the shared machine, not when sent again). The most "
-        f"memory within 250 cases was {run['most_memory_mb']} MB; the process had {run['grown_mb']} MB more "
-        "at the end than at the beginning.\n\n"
-        f"| source | cases |\n|---|---|\n{sources}\n\n| answer | cases |\n|---|---|\n{answers}"
+        f"memory within 250 cases was {run['most_memory_mb']} MB. Beside each source stands what the process "
+        "had more than at the beginning: the database keeps up to 64 MB of pages a connection.\n\n"
+        f"| source | cases | memory after it |\n|---|---|---|\n{sources}\n\n"
+        f"| answer | cases |\n|---|---|\n{answers}"
     )
 
 

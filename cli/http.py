@@ -59,16 +59,24 @@ class Http:
             )
         )
 
-    def download(self, path: str, accept: str, sink: Sink) -> None:
-        """Hand each piece of the answer to `sink`. An answer that ends early raises `Unreachable`."""
-        _run(self._download(path, accept, sink))
+    def download(
+        self, path: str, accept: str, sink: Sink, *, params: Params | None = None, document: Any = None
+    ) -> None:
+        """Hand each piece of the answer to `sink`. An answer that ends early raises `Unreachable`.
+
+        With a `document` it is asked for by POST.
+        """
+        how = {"params": params} if document is None else {"params": params, "json": document}
+        _run(self._download("GET" if document is None else "POST", path, accept, sink, how))
 
     async def _document(self, method: str, path: str, **how: Any) -> Reply:
         async with self._call(method, path, **how) as response:
             return Reply(response.status, response.headers, await _json(response))
 
-    async def _download(self, path: str, accept: str, sink: Sink) -> None:
-        async with self._call("GET", path, headers={"Accept": accept}) as response:
+    async def _download(
+        self, method: str, path: str, accept: str, sink: Sink, how: Mapping[str, Any]
+    ) -> None:
+        async with self._call(method, path, headers={"Accept": accept}, **how) as response:
             async for piece in response.content.iter_any():
                 sink(piece)
 

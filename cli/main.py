@@ -10,7 +10,18 @@ from typing import Final
 import typer
 
 from cli import output
-from cli.commands import audit, batches, messages, network, reports, running, setup, webhooks
+from cli.commands import (
+    audit,
+    batches,
+    disclosures,
+    keys,
+    messages,
+    network,
+    reports,
+    running,
+    setup,
+    webhooks,
+)
 from cli.outcome import CommandError, ExitCode
 from gateway.errors import GatewayError, Misconfigured
 
@@ -29,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for _topic in (running, batches, network, messages, reports, audit, webhooks, setup):
+for _topic in (running, batches, network, messages, reports, disclosures, audit, webhooks, keys, setup):
     app.add_typer(_topic.app)
 
 

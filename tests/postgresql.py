@@ -56,6 +56,10 @@ class Server:
     def data(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def url(self) -> str:
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/postgres"
+
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -80,11 +84,10 @@ class Server:
 
     def emptied(self) -> str:
         """The URL of its one database, with nothing in it."""
-        url = f"postgresql://{_USER}@127.0.0.1:{self.port}/postgres"
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA IF EXISTS public CASCADE")
             connection.execute("CREATE SCHEMA public")
-        return url.replace("postgresql:", "postgresql+psycopg:", 1)
+        return self.url.replace("postgresql:", "postgresql+psycopg:", 1)
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(

@@ -14,17 +14,17 @@ from cli.options import OPERATORS, examples
 FIRST_AUDITOR: Final = "auditor-1"
 
 app = typer.Typer()
-_audit = typer.Typer(no_args_is_help=True)
+group = typer.Typer(no_args_is_help=True)
 app.add_typer(
-    _audit,
+    group,
     name="audit",
     help="The tamper-evident log of every decision, disclosure and operator's action.",
-    epilog=examples("audit export log.txt", "audit verify log.txt --checkpoint receipt.json"),
+    epilog=examples("audit export log.txt", "audit verify log.txt"),
     rich_help_panel=OPERATORS,
 )
 
 
-@_audit.command(name="export", epilog=examples("audit export log.txt", "audit export | gzip > log.txt.gz"))
+@group.command(name="export", epilog=examples("audit export log.txt", "audit export | gzip > log.txt.gz"))
 def export(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="Write here.", show_default="standard output")
@@ -46,7 +46,7 @@ def export(
     export_log(find(config, data_dir, admin_url=admin_url), operator, file, as_json=as_json)
 
 
-@_audit.command(
+@group.command(
     name="verify",
     epilog=examples(
         "audit verify log.txt --checkpoint receipt.json",

@@ -51,21 +51,47 @@ def messages(
         output.note(f"there are more than {limit}: narrow the filter, or raise --limit")
 
 
-@app.command(rich_help_panel=OPERATORS, epilog=examples("show 0198c7a3-…"))
+@app.command(
+    rich_help_panel=OPERATORS,
+    epilog=examples(
+        "show 0198c7a3-…",
+        'show 0198c7a3-… --reveal --field passport.number --reason "the mission asks which one it is"',
+    ),
+)
 def show(
     message: options.MessageArgument,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="What it says of a person, as far as your role may see it.")
+    ] = False,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Only this field, such as passport.number. Again for another."),
+    ] = None,
+    reason: options.Reason = None,
     operator: options.Operator = FIRST_OPERATOR,
     config: options.Config = None,
     data_dir: options.DataDir = None,
     admin_url: options.AdminUrl = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show one message's life: its steps, every move and attempt, what it waits for. Nothing personal."""
+    """Show one message's life: its steps, every move and attempt, what it waits for. Nothing personal.
+
+    With --reveal and a reason what it says of a person instead; that look is noted in the audit log.
+    """
     from cli import output
     from cli.admin_api import AdminApi
+    from cli.disclosures import PersonsApi, needed_reason, show_revealed
+    from cli.outcome import WrongUsage
     from cli.target import find
     from cli.views import show_message
 
+    if reveal:
+        api = PersonsApi(find(config, data_dir, admin_url=admin_url), operator)
+        revealed = api.reveal(message, needed_reason(reason), field or ())
+        output.emit_json(revealed) if as_json else show_revealed(revealed)
+        return
+    if field or reason:
+        raise WrongUsage("--field and --reason go with --reveal")
     found = AdminApi(find(config, data_dir, admin_url=admin_url), operator).show(message)
     if as_json:
         output.emit_json(found)

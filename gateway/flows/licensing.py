@@ -16,6 +16,8 @@ from gateway.message import Body, MessageId, PartyId
 
 #: A status that begins on a later day; its owner tells whether that day is still to come.
 _COMING, _OPEN, _BEGUN = "coming_status", "open", "begun"
+#: What the record keeps of a status, in clear: no names, for nothing asks for them.
+_STANDING = ("status", "reason_code")
 
 
 def licensee_status(body: Body, desk: Desk) -> None:
@@ -27,7 +29,8 @@ def licensee_status(body: Body, desk: Desk) -> None:
     newer(desk, "licensee", id, body["version"])
     newer(desk, _COMING, id, body["version"])
     if body.get("effective_from", "") > desk.books.today.isoformat():
-        desk.put(_COMING, id, dict(body), version=body["version"], owner=_OPEN)
+        kept = _named(body, "licensee_id", "version", "effective_from", *_STANDING)
+        desk.put(_COMING, id, kept, version=body["version"], owner=_OPEN)
     else:
         _begin_status(body, desk)
     desk.publish("licensee.status", body, about=id, to=desk.centers_of(id))
@@ -50,7 +53,7 @@ def _begin_status(body: Body, desk: Desk) -> None:
     id = body["licensee_id"]
     # One that is not known from the configuration must be activated before it can ask for visas.
     known = desk.fact("licensee", id) or {"needs_activation": True}
-    said = {**known, **_named(body, "name_en", "name_ar", "status", "reason_code"), "id": id}
+    said = {**known, **_named(body, *_STANDING), "id": id}
     facts = under_penalties("licensee", id, said, desk)
     desk.put("licensee", id, facts, version=body["version"], owner=id)
     for activation in desk.books.records("activation", owner=id):

@@ -9,6 +9,11 @@ from gateway.message import Body
 _ANY_SEASON = 0
 
 
+def normalised(number: str, issuing_state: str) -> tuple[str, str]:
+    """One spelling of a passport, that of `schemas.application.person_fields`: upper case, no filler."""
+    return number.upper().replace("<", ""), issuing_state.upper()
+
+
 def passport_index(season: int, number: str, issuing_state: str, vault: Vault) -> bytes:
     """Of a passport's number and issuing state, both normalised (upper case, no filler)."""
     return vault.blind_index(season, "passport", number, issuing_state)

@@ -19,6 +19,8 @@ from gateway.message import Micros
 
 #: Before the first entry of a chain.
 GENESIS: Final = bytes(32)
+#: Of an entry about those lines of a batch that were rejected, and about no others.
+GIVE_REJECTED: Final = "give_rejected"
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from gateway.ledger.journal import Entry
+from gateway.ledger.journal import GIVE_REJECTED, Entry
 from gateway.message import BatchFacts, BatchId, Disclosure, MessageId, Micros, PartyId
 from gateway.states import Outcome, PublicState, State
 
@@ -340,6 +340,11 @@ class JournalRow:
     hash: bytes
     entry: Entry
 
+    @property
+    def scopes(self) -> Sequence[int]:
+        """The numbers of what was given to somebody: `Ledger.scopes` tells what they stand for."""
+        return tuple((self.entry.detail or {}).get("disclosed", ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -375,6 +380,23 @@ class Involved:
     state: State
     #: The step whose call may be under way.
     open_step: str | None
+    #: At intake.
+    rejected: bool = False
+
+    def in_entry(self, entry: Entry) -> bool:
+        """Whether a journal's entry is about it: by name, or as a line of the batch that is meant.
+
+        An entry about a batch is about all of its lines, unless it gives the first and the last, or is about
+        the rejected ones.
+        """
+        if entry.message_id is not None:
+            return entry.message_id == self.id
+        if entry.batch_id is None or entry.batch_id != self.batch_id or self.line is None:
+            return False
+        if entry.action == GIVE_REJECTED:
+            return self.rejected
+        first, last = (entry.detail or {}).get("lines", (self.line, self.line))
+        return bool(first <= self.line <= last)
 
 
 @dataclass(frozen=True, slots=True)

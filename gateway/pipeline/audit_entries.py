@@ -99,7 +99,7 @@ class _Telling:
     _given: set[str] = field(default_factory=set)
 
     async def lines(self, rows: Sequence[JournalRow]) -> AsyncIterator[bytes]:
-        numbers = sorted({number for row in rows for number in _scope_numbers(row)})
+        numbers = sorted({number for row in rows for number in row.scopes})
         scopes = await self.engine.ledger.scopes(numbers)
         for row in rows:
             self._come_to(row)
@@ -131,7 +131,7 @@ class _Telling:
 
     def _entry(self, row: JournalRow, scopes: Mapping[int, Disclosure]) -> dict[str, Any]:
         entry = row.entry
-        given = [scopes[number] for number in _scope_numbers(row) if number in scopes]
+        given = [scopes[number] for number in row.scopes if number in scopes]
         other = {name: value for name, value in (entry.detail or {}).items() if name != "disclosed"}
         document = {
             "type": "entry",
@@ -160,10 +160,6 @@ class _Telling:
             return None if entry.note is None else self.engine.vault.read_note(entry.note)
         except Unsealable:
             return None
-
-
-def _scope_numbers(row: JournalRow) -> Sequence[int]:
-    return (row.entry.detail or {}).get("disclosed", ())
 
 
 def _scope(given: Disclosure) -> dict[str, Any]:

@@ -82,11 +82,13 @@ async def new_day(engine: Engine) -> DayDone:
     for ended in _ended(days):
         await publish_day(ended, engine)
     # Begun here, ended by the worker in its own time.
-    counts["shredding_begun"] = len(await shred.begin_due(engine))
-    counts["keys_destroyed"] = await rotate.destroy_retired(engine)
+    over = {
+        "shredding_begun": len(await shred.begin_due(engine)),
+        "keys_destroyed": await rotate.destroy_retired(engine),
+    }
     await engine.ledger.work(partial(_done, days.today))
     engine.hints.notify()
-    for name, count in counts.items():
+    for name, count in (counts | over).items():
         log.info("new_day", action=name, count=count)
     return DayDone(days.today, counts)
 

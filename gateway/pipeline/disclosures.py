@@ -14,7 +14,7 @@ from typing import Any, Final
 from gateway.clock import moment
 from gateway.ledger.journal import Entry
 from gateway.ledger.port import Disclosed, Involved
-from gateway.message import Disclosure
+from gateway.message import Disclosure, MessageId
 from gateway.observe.log import log
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.persons import passport_indices
@@ -24,7 +24,6 @@ from gateway.states import State
 #: Whoever asks learns which messages there are about a person: that is noted as given to him.
 _OPERATION: Final = "disclosures"
 _PURPOSE: Final = "Telling who was given what of a person"
-_LAST_LINE: Final = 10**9
 _LEASED: Final = frozenset({State.CARRIED, State.INQUIRING})
 #: A call whose end is not known: what stands in its intent may have been given.
 _OPEN: Final = _LEASED | {State.UNCERTAIN, State.UNDER_REVIEW}
@@ -59,7 +58,7 @@ async def note_question(
     why = engine.vault.note(reason)
     given = Disclosure(receiver(operator), _OPERATION, (), _PURPOSE, engine.settings.confidentiality.version)
     detail = {"found": len(involved)}
-    ids = [one.id for one in involved] or [None]
+    ids: list[MessageId | None] = [*(one.id for one in involved)] or [None]
     entries = [
         Entry(engine.now(), action, operator, id, detail=detail, commitment=why.commitment, note=why.sealed)
         for id in ids
@@ -95,17 +94,8 @@ def _told(found: Disclosed, involved: Sequence[Involved]) -> dict[str, Any]:
         "actor": entry.actor,
         "message_id": entry.message_id,
         "batch_id": entry.batch_id or (about.batch_id if about else None),
-        "lines": _lines(entry, involved),
+        "lines": [one.line for one in involved if one.line is not None and one.in_entry(entry)],
     }
-
-
-def _lines(entry: Entry, involved: Sequence[Involved]) -> list[int]:
-    """Which lines of its batch are meant: a page of results is about all the lines on it."""
-    if entry.message_id is not None:
-        return [one.line for one in involved if one.id == entry.message_id and one.line is not None]
-    first, last = (entry.detail or {}).get("lines", (1, _LAST_LINE))
-    lines = (one.line for one in involved if one.batch_id == entry.batch_id and one.line is not None)
-    return [line for line in lines if first <= line <= last]
 
 
 def _certain(found: Disclosed, about: Involved | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from gateway.flows.subjects import passport_index
+from gateway.flows.subjects import normalised, passport_index
 from gateway.ledger.keys import KeyGone
 from gateway.ledger.vault import Vault
 from gateway.pipeline.engine import Engine
@@ -14,11 +14,10 @@ from gateway.pipeline.engine import Engine
 async def passport_indices(number: str, issuing_state: str, engine: Engine) -> tuple[bytes, ...]:
     """The index of a passport in every season that the ledger knows.
 
-    Normalised as `schemas.application.person_fields` does. A season whose key was destroyed has none.
+    However it is written. A season whose key was destroyed has none.
     """
-    normalised = number.upper().replace("<", ""), issuing_state.upper()
     seasons = await engine.ledger.seasons()
-    return await asyncio.to_thread(_indices, seasons, *normalised, engine.vault)
+    return await asyncio.to_thread(_indices, seasons, *normalised(number, issuing_state), engine.vault)
 
 
 def _indices(seasons: Iterable[int], number: str, issuing_state: str, vault: Vault) -> tuple[bytes, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.clock import moment
 from gateway.errors import Refused
-from gateway.ledger.journal import Entry
+from gateway.ledger.journal import GIVE_REJECTED, Entry
 from gateway.ledger.port import BatchRow, MessageRow
 from gateway.ledger.vault import Shredded, Unsealable, open_progress, payload_place
 from gateway.message import BatchId, MessageId, PartyId
@@ -136,6 +136,8 @@ async def rejected(party: PartyId, batch_id: BatchId, engine: Engine) -> AsyncIt
     One that was damaged has no `application`, so that the others can still be mended.
     """
     await readable_batch(party, batch_id, engine)
+    entry = Entry(at=engine.now(), action=GIVE_REJECTED, actor=party, batch_id=batch_id)
+    await engine.ledger.note(entry, disclosed=[engine.need_to_know.rejection_disclosure(party)])
     async for row in _rows(batch_id, engine, PublicState.REJECTED):
         body = _payload(row, engine)
         shown = result(row, engine)

@@ -33,10 +33,10 @@ _MOST_ROUNDS: Final = 3
 
 async def begin_rotation(operator: str, reason: str, engine: Engine) -> dict[str, Any]:
     """New keys for every bucket that is not shredded. Raises `Conflict` (`rotation_running`)."""
+    why = engine.vault.note(reason)  # which may make the first key of a bucket
     shredded = {one.bucket for one in await engine.ledger.shreddings()}
     newest = _newest(await asyncio.to_thread(engine.vault.keys.versions))
     targets = {bucket: number + 1 for bucket, number in newest.items() if bucket not in shredded}
-    why = engine.vault.note(reason)
     entry = Entry(
         engine.now(),
         "rotate_keys",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from gateway.errors import Refused
-from gateway.flows.subjects import passport_index
+from gateway.flows.subjects import normalised, passport_index
 from gateway.flows.visas import CONTROLS
 from gateway.ledger.vault import Vault
 from gateway.message import BatchFacts
@@ -18,6 +19,9 @@ from schemas.application import canonical, person_fields
 from schemas.hijri import season as season_of
 from schemas.rules import ApplicationRules, MahramRule, check_application, check_header
 from schemas.violation import Violation
+
+_PASSPORT_NUMBER: Final = re.compile(r"[A-Za-z0-9<]{1,20}")
+_ISSUING_STATE: Final = re.compile(r"[A-Za-z]{3}")
 
 
 async def controls_in_force(engine: Engine) -> Mapping[str, Any]:
@@ -96,8 +100,25 @@ def person_key(line: CheckedLine, season: int, vault: Vault) -> bytes | None:
 
 
 def passport_key(line: CheckedLine, season: int, vault: Vault) -> bytes | None:
-    """The blind index by which all that was ever said of a passport in a season is found."""
-    return None if line.person is None else passport_index(season, *line.person[:2], vault)
+    """The blind index by which all that was ever said of a passport in a season is found.
+
+    A rejected line is kept, and given back to its center, as it came: it has one where its passport reads.
+    """
+    named = line.person[:2] if line.person is not None else _passport(line.body)
+    return None if named is None else passport_index(season, *named, vault)
+
+
+def _passport(body: Any) -> tuple[str, str] | None:
+    """Number and issuing state, normalised as those of a person are; None where they are no such thing."""
+    passport = body.get("passport") if isinstance(body, Mapping) else None
+    if not isinstance(passport, Mapping):
+        return None
+    number, state = passport.get("number"), passport.get("issuing_state")
+    if not isinstance(number, str) or not isinstance(state, str):
+        return None
+    if not _PASSPORT_NUMBER.fullmatch(number) or not _ISSUING_STATE.fullmatch(state):
+        return None
+    return normalised(number, state)
 
 
 def refuse_repeated(line: CheckedLine, person: bytes | None, tally: Tally) -> CheckedLine:

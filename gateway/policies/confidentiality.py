@@ -197,6 +197,16 @@ class NeedToKnow:
         )
         return Disclosure(party, "results", fields, _OWN, self.version)
 
+    def rejection_disclosure(self, party: str, receiver: str = _SERVICE_CENTER) -> Disclosure:
+        """What a party may be given by its rejected lines: these lines as they came, and what is wrong."""
+        granted = self._result_fields.get(receiver, ())
+        fields = tuple(
+            path
+            for path in granted
+            if path == "line" or path in _REJECTED_ONLY or path.startswith("errors.")
+        )
+        return Disclosure(party, "rejected_lines", fields, _OWN, self.version)
+
     def event(self, receiver: str, receiver_kind: str, kind: str, body: Body) -> dict[str, Any] | None:
         """The part of an event that this party may have: by its own list, else by that of its kind of party.
 

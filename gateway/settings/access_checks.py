@@ -35,8 +35,8 @@ def operator_faults(draft: Draft, classes: Mapping[str, Mapping[str, str]]) -> I
                 yield draft.key_fault("confidentiality", loc, text)
                 continue
             for n, path in enumerate(grant.fields):
-                if text := _fault(role, path, classes[kind]):
-                    yield draft.fault("confidentiality", (*loc, "fields", n), text)
+                if wrong := _fault(role, path, classes[kind]):
+                    yield draft.fault("confidentiality", (*loc, "fields", n), wrong)
 
 
 def _fault(role: Role, path: str, fields: Mapping[str, str]) -> str | None:

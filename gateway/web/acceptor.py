@@ -44,9 +44,9 @@ class Acceptor:
         """`on_refused` is told of each connection over `most_per_address`; it is closed without a word."""
         self._socket = taken
         self._connect = connect
-        #: For connections that come from now on. May be replaced at any time, by a context or by none.
+        #: For connections that come from now on, like the next. May be replaced at any time.
         self.tls = tls
-        self._most_per_address = most_per_address
+        self.most_per_address = most_per_address
         self._on_refused = on_refused
         self._open: Counter[str] = Counter()
         self._welcoming: set[asyncio.Task[None]] = set()
@@ -88,7 +88,7 @@ class Acceptor:
         self._pause = self._loop.call_later(_PAUSE_S, self._loop.add_reader, self._socket, self._accept)
 
     def _admit(self, taken: socket.socket, address: str) -> None:
-        if self._open[address] >= self._most_per_address:
+        if self._open[address] >= self.most_per_address:
             taken.close()
             self._on_refused()
             return

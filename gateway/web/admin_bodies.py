@@ -67,7 +67,7 @@ class Reveal(AdminBody):
     """Why somebody has to see what a message says, and how much of it: all that is granted unless told."""
 
     reason: Reason
-    fields: Annotated[tuple[FieldName, ...], Field(min_length=1, max_length=100, strict=False)] | None = None
+    fields: Annotated[list[FieldName], Field(min_length=1, max_length=100)] | None = None
 
 
 class AboutPerson(AdminBody):

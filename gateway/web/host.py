@@ -157,7 +157,9 @@ class WebHost:
         listeners = engine.settings.gateway.listeners
         public_tls = listener_context(listeners.public, engine.settings, public=True)
         admin_tls = listener_context(listeners.admin, engine.settings, public=False)
-        pass
+        public.acceptor.tls, admin.acceptor.tls = public_tls, admin_tls
+        for listening in (public, admin):
+            listening.acceptor.most_per_address = engine.settings.gateway.connections.max_per_address
         if self._admin_handlers is not None:
             self._admin_handlers.close()
         self._limits.use(engine.settings)

@@ -100,14 +100,14 @@ def _check_bytes(text: bytes, limits: Limits) -> int:
     starts = text.count(b"<") - text.count(b"</")
     if starts > limits.max_elements:
         raise _refusal("too_many_elements", limit=limits.max_elements)
-    if text.count(b"=") > limits.max_attributes and _most_attributes(text) > limits.max_attributes:
+    if text.count(b"=") > limits.max_attributes and _has_more_attributes(text, limits.max_attributes):
         raise _refusal("too_many_attributes", limit=limits.max_attributes)
     return starts
 
 
-def _most_attributes(text: bytes) -> int:
+def _has_more_attributes(text: bytes, limit: int) -> bool:
     # `<` cannot stand inside an attribute's value, so each piece holds one tag at most.
-    return max(_attributes(piece) if piece.count(b"=") else 0 for piece in text.split(b"<"))
+    return any(_attributes(piece) > limit for piece in text.split(b"<") if piece.count(b"=") > limit)
 
 
 def _attributes(piece: bytes) -> int:

@@ -75,9 +75,15 @@ class LogWriter:
     def _entry(self, n: int) -> Entry:
         self.at += 1_000
         return Entry(
-            Micros(self.at), "issued", "worker", f"0198c7a2-0000-7000-8000-{n:012d}", None, "carried", "completed",
-            None, 7, {"disclosed": [n % 5 + 1], "attempt": 1},
-        )  # fmt: skip
+            at=Micros(self.at),
+            action="issued",
+            actor="worker",
+            message_id=f"0198c7a2-0000-7000-8000-{n:012d}",
+            before="carried",
+            after="completed",
+            records=7,
+            detail={"disclosed": [n % 5 + 1], "attempt": 1},
+        )
 
     @property
     def receipt(self) -> Receipt:

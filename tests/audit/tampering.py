@@ -19,7 +19,7 @@ Tampering = Callable[[Log, Random], Lines]
 
 
 def edit_a_byte(log: Log, random: Random) -> Lines:
-    """Any byte of any line, line feeds included, becomes another: any other, or one that may well stand there."""
+    """Any byte of any line becomes another: any other, or one that may well stand there."""
     text = bytearray(b"".join(log.lines))
     place = random.randrange(len(text))
     likely = text[place] ^ 0x20 if random.random() < 0.5 else random.choice(b"0123456789abcdef")

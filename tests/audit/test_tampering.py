@@ -1,4 +1,4 @@
-"""Whatever somebody with the database does to the log, a holder of a receipt can tell; and so can an outsider."""
+"""Whatever somebody with the database does to the log, a holder of a receipt can tell; so can outsiders."""
 
 from __future__ import annotations
 

@@ -186,6 +186,8 @@ def _has(annotation: Any, wanted: type) -> bool:
 
 # --- visa applications --------------------------------------------------------------------------------
 
+#: From when on people are born, and their passports issued and valid: a day for each of them.
+_DAYS: Final = ("1931-01-05", "2016-12-01", "2029-03-01")
 #: Fields of an application and its batch that hold no canary, and why.
 WITHOUT_ON_A_LINE: Final[Mapping[str, str]] = {
     "visa_type": CODED,
@@ -211,7 +213,7 @@ def application(
 ) -> dict[str, Any]:
     """A line that is valid in every respect; its passport number ends in what its simulators go by."""
     family, given, father = garden.name(), garden.name(), garden.name()
-    birth, issued, expiry = (_unusual(garden, base) for base in ("1931-01-05", "2019-02-01", "2029-03-01"))
+    birth, issued, expiry = map(garden.day_from, _DAYS)
     number = f"{garden.capitals()}{ending}"
     arrival = today + timedelta(days=10)
     line: dict[str, Any] = {
@@ -248,21 +250,7 @@ def _complete(line: dict[str, Any], garden: Garden) -> None:
     """The fields that a line may leave out."""
     jpeg = photo(garden)
     passport, travel = line["passport"], line["travel"]
-    passport |= {
-        "issue_place": garden.name(),
-        "mrz": list(
-            compose(
-                issuing_state="IDN",
-                family=line["name"]["family"],
-                given=line["name"]["given"],
-                number=passport["number"],
-                nationality="IDN",
-                birth_date=date.fromisoformat(line["birth_date"]),
-                sex=line["sex"],
-                expiry_date=date.fromisoformat(passport["expiry_date"]),
-            )
-        ),
-    }
+    passport |= {"issue_place": garden.name(), "mrz": zone(line)}
     travel |= {"carrier": garden.name(), "flight": garden.capitals()}
     for record, name in (
         (line, "birth_date"),
@@ -286,19 +274,28 @@ def _complete(line: dict[str, Any], garden: Garden) -> None:
     }
 
 
+def zone(line: Mapping[str, Any]) -> list[str]:
+    """The machine readable zone of a line's passport."""
+    passport = line["passport"]
+    return list(
+        compose(
+            issuing_state=passport["issuing_state"],
+            family=line["name"]["family"],
+            given=line["name"]["given"],
+            number=passport["number"],
+            nationality=line["nationality"],
+            birth_date=date.fromisoformat(line["birth_date"]),
+            sex=line["sex"],
+            expiry_date=date.fromisoformat(passport["expiry_date"]),
+        )
+    )
+
+
 def photo(garden: Garden) -> bytes:
     """A JPEG with a canary in its comment."""
     comment = _TEXT.format(garden.name()).encode()
     segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
     return b"\xff\xd8" + segment + _FRAME + _SCAN + b"\xff\xd9"
-
-
-def _unusual(garden: Garden, base: str) -> str:
-    """A day that only one field of one line has."""
-    found = date.fromisoformat(base)
-    while garden.is_sown(found.isoformat()):
-        found += timedelta(days=1)
-    return garden.own(found.isoformat())
 
 
 def sow_application(line: Mapping[str, Any], garden: Garden, *, message: str, sender: str) -> None:

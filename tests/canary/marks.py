@@ -53,6 +53,7 @@ class Garden:
     _used: int = 0
     #: What is nobody else's.
     _own: set[Token] = field(default_factory=set)
+    _days: dict[str, date] = field(default_factory=dict)
     sown: dict[Token, set[Source]] = field(default_factory=lambda: defaultdict(set))
 
     # values, by what a field takes
@@ -91,6 +92,13 @@ class Garden:
         """Later than every one before it."""
         self._used += 1
         return self.own((_FIRST_DAY + timedelta(days=self._used % 9_000)).isoformat())
+
+    def day_from(self, first: str) -> str:
+        """The next day, counted from one of our own, that nobody had yet."""
+        latest = self._days.get(first)
+        day = date.fromisoformat(first) if latest is None else latest + timedelta(days=1)
+        self._days[first] = day
+        return self.own(day.isoformat())
 
     def own(self, text: str) -> str:
         """A value made elsewhere, of which there is only one."""

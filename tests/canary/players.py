@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Final
 
 from cli.season.players import Answer, Office, Party
@@ -12,7 +15,16 @@ from schemas.application import record_in
 from schemas.kinds import KINDS
 from schemas.kinds.record import Record, marks
 from schemas.shapes import Shape
-from tests.canary.filling import PLAYED, application, fill, sow_application, sow_body, sow_header
+from tests.canary.filling import (
+    PLAYED,
+    application,
+    fill,
+    leaves_of,
+    sow_application,
+    sow_body,
+    sow_header,
+    zone,
+)
 from tests.canary.marks import Garden, Source
 
 #: Fields that would change what the network does, were they filled: left as the play has them.
@@ -30,8 +42,13 @@ LEFT: Final[Mapping[str, frozenset[str]]] = {
     "compliance.report": frozenset({"visa_numbers"}),
     "inspection.report": frozenset({"visa_numbers"}),
 }
+#: What plans and partners go by stays the play's: where somebody is from and when they travel.
+_ON_THE_WAY: Final = ("reference", "nationality", "birth_country", "sex", "mahram")
+_JOURNEY: Final = ("arrival_date", "departure_date", "entry_port", "exit_port")
 #: At least so long is a text that says something in words.
 _PROSE: Final = 80
+#: Texts that name something by what somebody else called it.
+_NAMES: Final = frozenset({"reference"})
 
 
 @dataclass(slots=True)
@@ -44,10 +61,21 @@ class Sown:
     #: (kind, path) to the reason.
     without: dict[tuple[str, str], str] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)
+    #: References of batches.
+    batches: set[str] = field(default_factory=set)
+    #: References of lines that are nobody else's, in any batch.
+    labels: set[str] = field(default_factory=set)
     _count: int = 0
+    _told: dict[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
 
     def body(self, kind: str, sender: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-        """A filled body, noted, and our name of the message."""
+        """A filled body, noted, and our name of the message. The same for what is told again."""
+        told = json.dumps([kind, sender, given], sort_keys=True)
+        if told not in self._told:
+            self._told[told] = self._new_body(kind, sender, given)
+        return self._told[told]
+
+    def _new_body(self, kind: str, sender: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         kept = {**dict.fromkeys(LEFT.get(kind, ())), **_without_prose(KINDS[kind].model, given)}
         filled = fill(kind, kept, self.garden)
         self.without |= {(kind, path): reason for path, reason in filled.without.items()}
@@ -61,8 +89,6 @@ class Sown:
 
     def _note_numbers(self, kind: str, body: Mapping[str, Any]) -> None:
         """Numbers of the play's own that only one has: accounts, memberships."""
-        from tests.canary.filling import leaves_of
-
         for _, level, value in leaves_of(KINDS[kind].model, body):
             if level != "public" and isinstance(value, str) and any(len(run) > 6 for run in _runs(value)):
                 self.garden.own(value)
@@ -88,7 +114,7 @@ def _without_prose(model: type[Record], given: Mapping[str, Any]) -> dict[str, A
             kept[name] = [_without_prose(inner, item) for item in value]
         elif inner is not None and isinstance(value, Mapping):
             kept[name] = _without_prose(inner, value)
-        elif not _in_words(declared):
+        elif name in _NAMES or not _in_words(declared):
             kept[name] = value
     return kept
 
@@ -113,29 +139,25 @@ class MarkingParty(Party):
         return answer
 
     async def submit(self, header: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> Answer:
-        marked = [self.line(line) for line in lines]
-        sow_header(header, self.sown.garden, message="", sender=self.id)
+        reference = str(header["batch_reference"])
+        marked = [self._person(line, reference) for line in lines]
+        sow_header(header, self.sown.garden, message=reference, sender=self.id)
         return await Party.submit(self, header, marked)
 
-    def line(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The same journey of another person, who is nothing but canaries; wrong where it was wrong."""
-        garden = self.sown.garden
-        passport, travel = line.get("passport", {}), line.get("travel", {})
-        number = str(passport.get("number", ""))
-        marked = application(garden, today=_DAY, ending=number[-2:] if number[-2:].isdigit() else "10")
-        marked["reference"] = line["reference"]
-        for name in ("arrival_date", "departure_date", "entry_port", "exit_port"):
-            if name in travel:
-                marked["travel"][name] = travel[name]
-        for name in ("arrival_date_hijri", "departure_date_hijri"):
-            marked["travel"].pop(name, None)
-        sow_application(marked, garden, message=str(line["reference"]), sender=self.id)
+    def _person(self, line: Mapping[str, Any], batch: str) -> Mapping[str, Any]:
+        """Somebody else on the same journey, who is nothing but canaries."""
+        garden, passport = self.sown.garden, line.get("passport", {})
+        ending = str(passport.get("number", ""))[-2:]
+        day = date.fromisoformat(line["travel"]["arrival_date"])
+        marked = application(garden, today=day, ending=ending if re.fullmatch("[0-9]{2}", ending) else "10")
+        marked |= {name: line[name] for name in _ON_THE_WAY if name in line}
+        marked["passport"]["issuing_state"] = passport.get("issuing_state", "IDN")
+        marked["travel"] |= {name: line["travel"][name] for name in _JOURNEY}
+        for name in ("arrival_date", "departure_date"):
+            marked["travel"].pop(f"{name}_hijri", None)
+        marked["passport"]["mrz"] = zone(marked)
+        sow_application(marked, garden, message=f"{batch}/{line['reference']}", sender=self.id)
         return marked
-
-
-from datetime import date  # noqa: E402
-
-_DAY: Final = date(2026, 7, 1)
 
 
 class MarkingOffice:
@@ -186,9 +208,10 @@ class MarkingCaller(SoapCaller):
         if "decision" in given:
             given["decision"] = _DECISIONS[given["decision"]]
         body, label = self._sown.body(kind, self._name, given)
-        answer = await super().call(service, action, {name: body[name] for name in _IN_ORDER[action] if name in body} | (
-            {"decision": values["decision"]} if "decision" in values else {}
-        ))
+        told = {name: body[name] for name in _IN_ORDER[action] if name in body}
+        if "decision" in values:
+            told["decision"] = values["decision"]
+        answer = await super().call(service, action, told)
         if "message_id" in answer:
             self._sown.ids[label] = answer["message_id"]
         return answer

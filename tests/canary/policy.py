@@ -38,10 +38,15 @@ _NAMES: Final = ("licensee_id", "agent_id", "mission_id", "group_number", "packa
 _MADE: Final = tuple(kind for kind, schema in KINDS.items() if schema.outgoing)
 
 
-def meanings(source: Source) -> Iterator[tuple[str, str]]:
-    """Every field of a kind that a canary stands for: its own, and those that the gateway copies it to."""
+def told_as(source: Source) -> Iterator[tuple[str, str]]:
+    """The field of a kind that a canary stands for, and those that the gateway copies it to for sure."""
     yield source.kind, source.path
     yield from COPIED.get((source.kind, source.path), ())
+
+
+def meanings(source: Source) -> Iterator[tuple[str, str]]:
+    """Every field of a kind that a canary may stand for: names of records are in other messages too."""
+    yield from told_as(source)
     name = source.path.rpartition(".")[2]
     if name in _NAMES:
         for kind in _MADE:

@@ -19,7 +19,8 @@ _LETTERS: Final = re.compile(rb"[Zz]q[a-z]{5}|ZQ[A-Z]{5}")
 _ARABIC: Final = re.compile(re.escape(ARABIC_MARK.encode()) + rb"((?:[\xd8-\xdb][\x80-\xbf]){5})")
 _NUMBER: Final = re.compile(rb"[0-9]+")
 _DAY: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_DIGEST: Final = re.compile(rb"[0-9a-fA-F]{64,}")
+#: A SHA-256, or as much of one as a partner makes a reference of.
+_DIGEST: Final = re.compile(rb"[0-9a-fA-F]{24,}")
 _DIGITS: Final = range(7, 17)
 _ESCAPE: Final = re.compile(rb"\\u([0-9a-fA-F]{4})|&#x([0-9a-fA-F]{1,5});|&#([0-9]{1,6});")
 _PERCENT: Final = re.compile(rb"%([0-9a-fA-F]{2})")
@@ -40,7 +41,7 @@ def tokens(data: bytes) -> list[Token]:
         found.append(Token(f"zq{text}"))
     found += [Token(each.decode()) for each in _NUMBER.findall(data) if len(each) in _DIGITS]
     found += [Token(each.decode()) for each in _DAY.findall(data)]
-    found += [Token(each.decode().lower()) for each in _DIGEST.findall(data) if len(each) == 64]
+    found += [Token(each.decode().lower()) for each in _DIGEST.findall(data) if len(each) in (24, 64)]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -13,7 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -27,9 +28,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from adapters.service_centers import MEDIA_TYPES
 from tests.hostile.row import Act, Row, Told
-from tests.hostile.site import CENTER, Site, json_batch
+from tests.hostile.site import CENTER, Site, application, json_batch
 from tests.processes import ROOT
+
+#: Commands take a second of the processor each: all of them are tried by `make hostile`.
+_IN_SHORT: Final = (
+    "half-written, packed",
+    "same content under another name",
+    "formulas in rejected lines, fetched with `errors --format csv`",
+    "unknown key",
+)
+#: How often a command's memory is looked at.
+_LOOK_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,8 @@ class Ended:
     code: int
     out: str
     err: str
-    seconds: float
+    #: Of the processor: a command waits for nothing but the gateway.
+    cpu_s: float
     peak_mb: float
 
 
@@ -48,25 +61,28 @@ def _run(site: Site, *arguments: object) -> Ended:
     folder = Path(mkdtemp(dir=site.folder))
     command = [sys.executable, str(ROOT / "run_gateway.py"), *map(str, arguments)]
     env = {**os.environ, **site.gateway.home.environment()}
-    began = time.perf_counter()
     with (folder / "out").open("w+b") as out, (folder / "err").open("w+b") as err:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT, env=env)
-        peak_kb = _watched(child)
-    took = time.perf_counter() - began
-    texts = [(folder / name).read_text(errors="replace") for name in ("out", "err")]
-    return Ended(child.returncode, *texts, took, peak_kb / 1024)
+        peak_kb, cpu_s = _watched(child)
+    said, told = ((folder / name).read_text(errors="replace") for name in ("out", "err"))
+    return Ended(child.returncode, said, told, cpu_s, peak_kb / 1024)
 
 
-def _watched(child: subprocess.Popen[bytes]) -> int:
-    """Its highest resident memory in kB. `wait4` would count what this process had when it forked."""
+def _watched(child: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Its highest resident memory in kB, and its CPU time.
+
+    `wait4` tells memory too, but of a child it counts what this process had when it forked.
+    """
     peak_kb = 0
-    while child.poll() is None:
+    while True:
         with suppress(OSError):  # it may end while it is looked at
             found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{child.pid}/status").read_text())
             peak_kb = max(peak_kb, int(found[1]) if found else 0)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(0.005)
-    return peak_kb
+        pid, status, used = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return peak_kb, used.ru_utime + used.ru_stime
+        time.sleep(_LOOK_S)
 
 
 @lru_cache(maxsize=8)
@@ -77,7 +93,7 @@ def _usual(site: Site, command: str) -> Ended:
     else:
         runs = [_run(site, "check-config", ROOT / "config" / "gateway.yaml") for _ in range(3)]
     assert not any(run.code for run in runs), runs
-    return min(runs, key=lambda run: run.seconds)
+    return min(runs, key=lambda run: run.cpu_s)
 
 
 def _good_file(site: Site) -> Path:
@@ -86,7 +102,7 @@ def _good_file(site: Site) -> Path:
 
 def _told(ended: Ended, usual: Ended, answer: str) -> Told:
     """What the input cost beyond what the same command costs with nothing wrong."""
-    seconds, memory = ended.seconds - usual.seconds, ended.peak_mb - usual.peak_mb
+    seconds, memory = ended.cpu_s - usual.cpu_s, ended.peak_mb - usual.peak_mb
     said = (ended.out + ended.err).encode()
     return Told(f"exit {ended.code}{answer}", said, max(0.0, seconds), max(0.0, memory))
 
@@ -174,6 +190,23 @@ def _same_content(site: Site) -> Act:
     return act
 
 
+def _formulas_to_mend(site: Site) -> Act:
+    """A rejected line comes back to its sender as a file for a spreadsheet."""
+    line = application(reference='=HYPERLINK("http://evil.example/")', profession="@SUM(1)", sex="none")
+    batch = site.gateway.batch(json_batch(line), MEDIA_TYPES["json"]).document["batch_id"]
+    usual = _usual(site, "send")
+
+    def act() -> Told:
+        ended = _run(site, "errors", batch, "--center", CENTER, "--format", "csv")
+        cells = [cell for row in csv.reader(io.StringIO(ended.out)) for cell in row]
+        assert any("HYPERLINK" in cell for cell in cells), ended
+        live = [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
+        told = _told(ended, usual, f", {len(live)} cells that begin like a formula")
+        return replace(told, bytes_back=ended.err.encode())  # the file is its sender's own
+
+    return act
+
+
 # --- configuration ----------------------------------------------------------------------------------------
 
 Spoil = Callable[[Path], object]
@@ -243,10 +276,11 @@ def _no_start(site: Site) -> Act:
 
 
 def _rows() -> Iterator[Row]:
-    beyond = "beyond the same command with nothing wrong"
-
-    def file(name: str, prepare: Callable[[Site], Act], answer: str, note: str = "", **options: bool) -> Row:
-        return Row("Files (`send`)", name, prepare, answer, note=note or beyond, **options)  # type: ignore[arg-type]
+    def file(
+        name: str, prepare: Callable[[Site], Act], answer: str, note: str = "", *, refused: bool = True
+    ) -> Row:
+        long = name not in _IN_SHORT
+        return Row("Files (`send`)", name, prepare, answer, note=note, refused=refused, long=long)
 
     yield file("half-written, packed", _sent(_half_gzip), "exit 1 invalid_gzip")
     yield file("half-written, not packed", _sent(_half_json), "exit 1 invalid_json")
@@ -269,6 +303,13 @@ def _rows() -> Iterator[Row]:
     )
     yield file("a symlink to a device without end", _sent(_link_to_endless), "exit 2 usage")
     yield file("1000:1 (100 MB)", _sent(_bomb), "exit 1 invalid_gzip")
+    yield file(
+        "formulas in rejected lines, fetched with `errors --format csv`",
+        _formulas_to_mend,
+        "exit 0, 0 cells that begin like a formula",
+        "they mean the same when they are sent again",
+        refused=False,
+    )
     yield Row(
         "Files (`send`)",
         "files laid into a folder that the gateway watches",
@@ -276,7 +317,8 @@ def _rows() -> Iterator[Row]:
     )
 
     def config(name: str, spoil: Spoil, message: str) -> Row:
-        return Row("Configuration", name, _checked(spoil, message), "exit 2, with its place", note=beyond)
+        long = name not in _IN_SHORT
+        return Row("Configuration", name, _checked(spoil, message), "exit 2, with its place", long=long)
 
     yield config(
         "unknown key", _in_file("gateway.yaml", "data_directory:", "data_directorry:"), "data_directory"
@@ -317,6 +359,7 @@ def _rows() -> Iterator[Row]:
         _no_start,
         "exit 2, with its place",
         note="before it listens",
+        long=True,
     )
 
 

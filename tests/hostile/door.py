@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 from uuid import uuid4
@@ -15,6 +17,8 @@ from gateway.soap.envelope import SOAP_11, SOAP_12, Dialect
 from tests.hostile import ministry
 from tests.hostile.row import lines_of
 from tests.hostile.site import Site, SoapCaller, application, header
+from tests.hostile.wire import Answer, request
+from tests.soap import signed
 
 _numbers = count(6_100_000_000)
 
@@ -64,9 +68,36 @@ def amqp_passes(site: Site) -> bool:
     return ministry.until(lambda: site.gateway.received() > before)
 
 
+#: With which Foreign Affairs signs what it sends to the gateway that waits shortly for slow senders.
+SIGNING: Final = signed.key("foreign-affairs", "ecdsa")
+_versions = count(int(time.time()))
+
+
+def capacity(mission: str = "MSN-IDN-JKT") -> str:
+    """A `PublishMissionCapacity`, newer than the one before."""
+    return (
+        f'<PublishMissionCapacity xmlns="urn:umrah:gateway:capacity:v1"><mission_id>{mission}</mission_id>'
+        f"<version>{next(_versions)}</version><window><opens>2026-12-01</opens><closes>2027-12-31</closes>"
+        "</window><ceiling>100000</ceiling></PublishMissionCapacity>"
+    )
+
+
+def signed_call(site: Site, body: bytes, dialect: Dialect) -> Answer:
+    """A call of Foreign Affairs."""
+    return site.hasty.send(request("POST", "/soap/capacity", {"Content-Type": dialect.media_type}, body))
+
+
+def signed_passes(site: Site) -> bool:
+    """A good signed call is accepted."""
+    sent = signed.Sender(SIGNING, SOAP_12, datetime.now(UTC)).signed("", capacity())
+    answer = signed_call(site, signed.sent(sent), SOAP_12)
+    return answer.status == 200 and b"accepted" in answer.body
+
+
 PASSES: Final[Mapping[str, Callable[[Site], bool]]] = {
     **{name: (lambda site, name=name: batch_passes(name, site)) for name in MEDIA_TYPES},  # type: ignore[misc]
     "soap": soap_passes,
+    "signed": signed_passes,
     "amqp": amqp_passes,
 }
 

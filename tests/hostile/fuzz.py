@@ -72,8 +72,8 @@ class Report:
     #: Cases that took too long once and not when they were sent again: the machine was busy.
     slow_once: int = 0
     memory_mb: float = 0.0
-    #: From the first case to the end of the run.
-    grown_mb: float = 0.0
+    #: What the process has more after each source than before the first: a leak would go on growing.
+    grown_mb: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
     def as_document(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Report:
             "longest_s": round(self.longest_s, 3),
             "slow_once": self.slow_once,
             "most_memory_mb": round(self.memory_mb, 1),
-            "grown_mb": round(self.grown_mb, 1),
+            "grown_mb": {name: round(grown, 1) for name, grown in self.grown_mb.items()},
             "seconds": round(self.seconds, 1),
         }
 
@@ -107,7 +107,7 @@ def fuzz(site: Site, count: int, seed: int, *, longest_s: float = LONGEST_S) -> 
                 _look(site, source, report)
                 if len(report.faults) > _MOST_FAULTS:
                     return report
-    report.grown_mb = gateway.resident_mb() - resident
+        report.grown_mb[source] = gateway.resident_mb() - resident
     report.seconds = time.perf_counter() - began
     return report
 

@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -21,7 +22,7 @@ from typing import Any, Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from adapters.service_centers.sample import sample_batch
 from gateway.message import new_id
@@ -30,6 +31,7 @@ from tests.bus.broker import PrivateBroker
 from tests.hostile.partner import HostilePartner
 from tests.hostile.wire import Answer, exchange, request
 from tests.processes import Installation
+from tests.soap import signed
 
 CENTER: Final = "sc-01"
 #: Stands in every hostile value that looks like a person's; it may never come back or be logged.
@@ -226,25 +228,32 @@ class Site:
     gateway: Gateway = field(init=False)
     #: The one that waits for slow senders only shortly.
     hasty: Gateway = field(init=False)
+    _gateways: tuple[Gateway, ...] = ()
 
     def start(self) -> None:
         for name in ("main", "hasty"):
             (self.folder / name).mkdir()
         home = Installation(self.folder / "main", changes=self._main())
-        hasty = Installation(self.folder / "hasty", changes={"gateway.yaml": _HASTY})
-        self.gateway, self.hasty = Gateway(home), Gateway(hasty)
+        changes = {"gateway.yaml": _HASTY, "parties.yaml": _SIGNING}
+        hasty = Installation(self.folder / "hasty", changes=changes)
+        certificate = signed.key("foreign-affairs", "ecdsa").certificate.x509
+        pinned = hasty.folder / "config" / "foreign-affairs.crt"
+        pinned.write_bytes(certificate.public_bytes(Encoding.PEM))
         self.partner = HostilePartner(home.ports["partners"])
         self.partner.start()
+        self.gateway, self.hasty = self._gateways = (Gateway(home), Gateway(hasty))
         for service in ("nic", "passports", "foreign-affairs"):
             old = f"127.0.0.1:{home.ports['partners']}/{service}"
             home._replace("destinations.yaml", old, f"127.0.0.1:{self.partner.port}/{service}")
-        broker = self._broker()
-        home.start_partners()
         # What a hostile or careless environment says of proxies and authorities is not looked at.
-        nowhere = {"HTTP_PROXY": "http://127.0.0.1:9", "REQUESTS_CA_BUNDLE": "/nonexistent"}
-        home.start_gateway(**nowhere, **({"GATEWAY_BROKER_URL": broker} if broker else {}))
-        hasty.start_gateway()
-        for gateway in (self.gateway, self.hasty):
+        env = {"HTTP_PROXY": "http://127.0.0.1:9", "REQUESTS_CA_BUNDLE": "/nonexistent"}
+        with ThreadPoolExecutor() as pool:
+            waiting = [pool.submit(home.start_partners), pool.submit(hasty.start_gateway)]
+            broker = self._broker()
+            home.start_gateway(**env, **({"GATEWAY_BROKER_URL": broker} if broker else {}))
+            for each in waiting:
+                each.result()
+        for gateway in self._gateways:
             assert gateway.home.alive("gateway"), gateway.log.read_text()[-2000:]
             gateway.logged()
 
@@ -264,13 +273,21 @@ class Site:
 
     def stop(self) -> None:
         """End what was started; nothing else."""
-        for gateway in (self.gateway, self.hasty):
+        for gateway in self._gateways:
             gateway.home.stop()
-        self.partner.stop()
+        if self._gateways:
+            self.partner.stop()
         if self.broker is not None:
             self.broker.close()
 
 
+_SIGNING: Final = [
+    (
+        "    name_ar: وزارة الخارجية\n",
+        "    name_ar: وزارة الخارجية\n"
+        "    soap_security: {policy: signature, trusted: [foreign-affairs.crt]}\n",
+    )
+]
 _HASTY: Final = [
     ("header_timeout_s: 10 ", "header_timeout_s: 0.5 "),
     ("body_timeout_s: 300 ", "body_timeout_s: 0.8 "),

@@ -32,7 +32,7 @@ def _calls(
 
         def act() -> Told:
             new, old = [caller.call(body, kind) for body, kind in sent]
-            first, second = _fault(new), _fault(old)
+            first, second = fault_in(new), fault_in(old)
             told = first if first.split(" ")[-1] == second.split(" ")[-1] else f"{first}, but in 1.1 {second}"
             return Told(told, new.raw + old.raw)
 
@@ -41,7 +41,7 @@ def _calls(
     return prepare
 
 
-def _fault(answer: Answer) -> str:
+def fault_in(answer: Answer) -> str:
     """`400 Sender DOCTYPE_FORBIDDEN`."""
     if not answer.body.lstrip().startswith(b"<"):
         return f"{answer.status} {answer.code}".strip()
@@ -132,7 +132,7 @@ def _wrong_action(site: Site) -> Act:
 
     def act() -> Told:
         answer = caller.call(body, SOAP_11.media_type, SOAPAction='"urn:DeleteEverything"')
-        return Told(_fault(answer), answer.raw)
+        return Told(fault_in(answer), answer.raw)
 
     return act
 

@@ -7,6 +7,7 @@ import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -252,3 +253,5 @@ async def test_the_next_good_reply_passes_after_bad_ones() -> None:
 def test_there_are_enough_shapes_of_wrapping() -> None:
     moved = [attack for attack in signed.ATTACKS if "moved" in attack.__name__ or "evil" in attack.__name__]
     assert len(moved) >= 8
+    page = (Path(__file__).parents[2] / "docs/soap-security.md").read_text("utf-8")
+    assert f"[{len(signed.ATTACKS)} shapes]" in page

@@ -207,6 +207,17 @@ def test_a_key_file_that_does_not_fit_is_told(tmp_path: Path) -> None:
         load_signing_key(one[0], one[0])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_signature_has_one_form(kind: str) -> None:
+    pair = signed.key("partner", kind)
+    value = pair.sign(b"x")
+    assert pair.certificate.verifies(value, b"x")
+    assert not pair.certificate.verifies(value, b"y")
+    for other in (b"", value[:-1], value[:32], b"\0" + value, value[:32] + b"\0" + value[32:], value + b"\0"):
+        assert not pair.certificate.verifies(other, b"x")
+    assert not pair.certificate.verifies(bytes(len(value)), b"x")
+
+
 def test_nothing_of_a_key_shows_in_its_repr() -> None:
     assert "PrivateKey" not in repr(signed.key("partner", "ecdsa"))
 

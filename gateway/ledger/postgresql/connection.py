@@ -93,6 +93,11 @@ def migrate(connection: Connection) -> int:
 
 def _migrate(connection: Connection) -> int:
     connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)")
+    # The latest transaction of each writer that was committed, by a key of the writer's own.
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS last_commit"
+        " (writer TEXT PRIMARY KEY, key TEXT NOT NULL, at TIMESTAMPTZ NOT NULL)"
+    )
     row = connection.execute("SELECT coalesce(max(version), 0) AS version FROM schema_version").fetchone()
     version = int(row["version"]) if row else 0
     steps = list(_migrations())

@@ -67,7 +67,7 @@ class PostgresLedger(SqliteLedger):
             raise Misconfigured(
                 ["gateway.yaml:1:1: database_url: the database does not answer, or lets nobody in"]
             ) from error
-        self._postgres.start(connection)
+        await asyncio.to_thread(self._postgres.start, connection)
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
 
     def _opened(self) -> Connection:

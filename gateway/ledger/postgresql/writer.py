@@ -4,7 +4,8 @@ As on SQLite, a unit of work may run more than once and commits once; nothing wa
 differs: other processes write at the same time. A group that collides with theirs (a deadlock, a
 violated constraint) is undone and runs again, at last unit by unit; what still fails then is the unit's own
 fault. When the answer to a COMMIT is lost, the server is asked what became of that transaction, for as
-long as it takes: nobody is told "done" or "not done" by guess.
+long as it takes: nobody is told "done" or "not done" by guess. It is asked by a key that the transaction
+wrote: the server's own number of a transaction that a crash took back is given to another one afterwards.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from gateway.ledger.postgresql.connection import (
 )
 from gateway.ledger.sqlite.journal import ChainMoved, JournalMemory
 from gateway.ledger.sqlite.writer import Transaction
-from gateway.message import Micros
+from gateway.message import Micros, new_id
 from gateway.observe.log import log
 
 T = TypeVar("T")
@@ -105,12 +106,17 @@ class PostgresWriter:
         self._on_begin = on_begin
         self._on_rollback = on_rollback
         self._queue: SimpleQueue[_Unit | None] = SimpleQueue()
+        #: Of this writer alone, never used again.
+        self._name = new_id()
         self._stopping = False
         self._thread = threading.Thread(target=self._serve, name="ledger-writer", daemon=True)
         self._connection: Connection | None = None
         self._flushes = True
 
     def start(self, connection: Connection) -> None:
+        """Begin to serve on this connection; when it breaks, another is opened. Raises one of `LOST`."""
+        connection.execute("DELETE FROM last_commit WHERE at < now() - INTERVAL '30 days'")
+        connection.execute("INSERT INTO last_commit (writer, key, at) VALUES (?, '', now())", (self._name,))
         self._connection = connection
         self._thread.start()
 
@@ -211,26 +217,26 @@ class PostgresWriter:
             self._one_by_one(units, owns_records)
 
     def _try(self, units: list[_Unit], owns_records: bool) -> None:
-        connection = self._open()
-        xid = None
+        connection, key, asked = self._open(), new_id(), False
         try:
-            xid = self._run_together(connection, units, owns_records)
+            self._run_together(connection, units, key, owns_records)
+            asked = True
             connection.execute("COMMIT")
         except BaseException as error:
             self._undo(connection)
-            if xid is not None and isinstance(error, LOST) and self._was_committed(xid):
+            if asked and isinstance(error, LOST) and self._was_committed(key):
                 return
             raise
 
-    def _run_together(self, connection: Connection, units: list[_Unit], owns_records: bool) -> str:
-        """All statements of a transaction, up to its commit. Returns the transaction's id."""
+    def _run_together(self, connection: Connection, units: list[_Unit], key: str, owns_records: bool) -> None:
+        """All statements of a transaction, up to its commit."""
         self._flush_on_commit(connection, any(unit.durable for unit in units))
         lock = "pg_advisory_xact_lock" if owns_records else "pg_advisory_xact_lock_shared"
         connection.execute("BEGIN")
         row = connection.execute(
-            f"SELECT {lock}(?, ?) AS locked, pg_current_xact_id()::text AS xid,"
-            " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now",
-            (LOCK_CLASS, RECORDS),
+            "WITH mark AS (UPDATE last_commit SET key = ?, at = now() WHERE writer = ?)"
+            f" SELECT {lock}(?, ?) AS locked, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now",
+            (key, self._name, LOCK_CLASS, RECORDS),
         ).fetchone()
         if row is None:
             raise AssertionError("a SELECT without FROM gives one row")
@@ -243,7 +249,6 @@ class PostgresWriter:
         tx.counters.flush(tx)
         tx.journal.flush(tx)
         tx.outbox.flush(tx)  # last: others' entries wait from here to the commit
-        return str(row["xid"])
 
     def _undo(self, connection: Connection) -> None:
         try:
@@ -254,19 +259,26 @@ class PostgresWriter:
         self._journal.forget()
         self._on_rollback()
 
-    def _was_committed(self, xid: str) -> bool:
-        """What became of a transaction whose COMMIT got no answer. Asks until the server says."""
+    def _was_committed(self, key: str) -> bool:
+        """What became of a transaction whose COMMIT got no answer. Asks until the server says.
+
+        That transaction has the row locked for as long as it is under way: the answer is final.
+        """
         while True:
             try:
-                row = self._open().execute("SELECT pg_xact_status(?::xid8) AS status", (xid,)).fetchone()
-            except LOST:
+                row = (
+                    self._open()
+                    .execute("SELECT key FROM last_commit WHERE writer = ? FOR UPDATE", (self._name,))
+                    .fetchone()
+                )
+            except (*LOST, *CONFLICTS):
                 time.sleep(_RECONNECT_S)
                 continue
-            status = row["status"] if row else None
-            if status != "in progress":
-                log.warning("commit_resolved", action="commit_resolved", outcome=status)
-                return status == "committed"
-            time.sleep(_RECONNECT_S)
+            committed = row is not None and row["key"] == key
+            log.warning(
+                "commit_resolved", action="commit_resolved", outcome="kept" if committed else "undone"
+            )
+            return committed
 
     def _open(self) -> Connection:
         if self._connection is None or not self._connection.usable:

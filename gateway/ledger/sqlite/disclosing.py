@@ -7,7 +7,6 @@ them. `tests/access` holds the plans of these queries.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,11 +14,11 @@ from gateway.ledger.records import Disclosed, EntriesWanted, Involved, JournalRo
 from gateway.ledger.sqlite.auditing import journal_row
 from gateway.ledger.sqlite.connection import Connection, Row
 from gateway.message import BatchId, Disclosure, MessageId, PartyId
-from gateway.states import State
+from gateway.states import Outcome, State
 
 #: SQLite takes some thousands of values in one statement.
 _AT_ONCE: Final = 500
-_INVOLVED: Final = "SELECT id, kind, party, batch_id, line, state, open_step FROM message"
+_INVOLVED: Final = "SELECT id, kind, party, batch_id, line, state, open_step, outcome FROM message"
 _CASE: Final = "committee_case"
 
 
@@ -59,6 +58,7 @@ def _involved(row: Row) -> Involved:
         row["line"],
         State(row["state"]),
         row["open_step"],
+        row["outcome"] == Outcome.REJECTED,
     )
 
 
@@ -70,40 +70,23 @@ def disclosures(reader: Connection, passports: Sequence[bytes]) -> Sequence[Disc
     involved = about(reader, passports)
     told = "SELECT * FROM audit WHERE (detail IS NOT NULL OR action = 'lease_ended') AND message_id IN"
     rows = [
-        *_in(reader, told, [one.id for one in involved]),
+        *(journal_row(row) for row in _in(reader, told, [one.id for one in involved])),
         *_of_batches(reader, involved, only="AND detail IS NOT NULL"),
     ]
-    return _named_scopes(reader, sorted(rows, key=_seq))
+    scopes = _scopes(reader, sorted({number for row in rows for number in row.scopes}))
+    return [one for row in sorted(rows, key=_seq) for one in _disclosed(row, scopes)]
 
 
-def _of_batches(reader: Connection, involved: Iterable[Involved], only: str = "") -> list[Row]:
+def _of_batches(reader: Connection, involved: Sequence[Involved], only: str = "") -> list[JournalRow]:
     """Entries about whole batches, or about some of their lines with one of these among them."""
-    lines: dict[str, list[int]] = defaultdict(list)
-    for one in involved:
-        if one.batch_id is not None and one.line is not None:
-            lines[one.batch_id].append(one.line)
-    rows = _in(reader, f"SELECT * FROM audit WHERE message_id IS NULL {only} AND batch_id IN", sorted(lines))
-    return [row for row in rows if _within(row, lines[row["batch_id"]])]
+    batches = sorted({one.batch_id for one in involved if one.batch_id is not None})
+    found = _in(reader, f"SELECT * FROM audit WHERE message_id IS NULL {only} AND batch_id IN", batches)
+    rows = [journal_row(row) for row in found]
+    return [row for row in rows if any(one.in_entry(row.entry) for one in involved)]
 
 
-def _within(row: Row, lines: Sequence[int]) -> bool:
-    given = json.loads(row["detail"] or "{}").get("lines")
-    return given is None or any(given[0] <= line <= given[1] for line in lines)
-
-
-def _seq(row: Row) -> int:
-    return int(row["seq"])
-
-
-def _named_scopes(reader: Connection, rows: Sequence[Row]) -> list[Disclosed]:
-    entries = [journal_row(row) for row in rows]
-    numbers = {number for entry in entries for number in _numbers(entry)}
-    scopes = _scopes(reader, sorted(numbers))
-    return [one for entry in entries for one in _disclosed(entry, scopes)]
-
-
-def _numbers(row: JournalRow) -> Sequence[int]:
-    return (row.entry.detail or {}).get("disclosed", ())
+def _seq(row: JournalRow) -> int:
+    return row.seq
 
 
 def _scopes(reader: Connection, numbers: Sequence[int]) -> Mapping[int, Disclosure]:
@@ -119,7 +102,7 @@ def _disclosed(row: JournalRow, scopes: Mapping[int, Disclosure]) -> Iterable[Di
     """One an entry names; a lease that ended tells that there may have been a call which no entry names."""
     if row.entry.action == "lease_ended":
         yield Disclosed(row.seq, row.entry, None)
-    for number in _numbers(row):
+    for number in row.scopes:
         yield Disclosed(row.seq, row.entry, scopes.get(number))
 
 
@@ -128,31 +111,27 @@ def _disclosed(row: JournalRow, scopes: Mapping[int, Disclosure]) -> Iterable[Di
 
 def entries(reader: Connection, wanted: EntriesWanted, after: int, span: int) -> Sequence[JournalRow]:
     """Those that are wanted among the `span` entries that follow `after`."""
-    party = wanted.party
     found = reader.execute(
         "SELECT a.*, m.party AS of_message, b.party AS of_batch FROM audit a"
         " LEFT JOIN message m ON m.id = a.message_id LEFT JOIN batch b ON b.id = a.batch_id"
         " WHERE a.seq > ? AND a.seq <= ? AND a.at >= ? AND a.at < ? ORDER BY a.seq",
         (after, after + span, wanted.since, wanted.until),
     ).fetchall()
-    if party is None:
+    if wanted.party is None:
         return [journal_row(row) for row in found]
-    theirs = {
-        row["id"] for row in reader.execute("SELECT id FROM scope WHERE receiver = ?", (party,)).fetchall()
-    }
+    given = _given_to(reader, wanted.party)
     return [
-        journal_row(row)
-        for row in found
-        if party in (row["actor"], row["of_message"], row["of_batch"]) or not theirs.isdisjoint(_given(row))
+        read
+        for row, read in ((row, journal_row(row)) for row in found)
+        if wanted.party in (row["actor"], row["of_message"], row["of_batch"])
+        or not given.isdisjoint(read.scopes)
     ]
 
 
-def _given(row: Row) -> Sequence[int]:
-    detail = row["detail"]
-    if detail is None or '"disclosed"' not in detail:
-        return ()
-    numbers: Sequence[int] = json.loads(detail).get("disclosed", ())
-    return numbers
+def _given_to(reader: Connection, party: str) -> frozenset[int]:
+    """The numbers of all that a party was ever given."""
+    found = reader.execute("SELECT id FROM scope WHERE receiver = ?", (party,)).fetchall()
+    return frozenset(row["id"] for row in found)
 
 
 def entries_about(
@@ -160,24 +139,18 @@ def entries_about(
 ) -> Sequence[JournalRow]:
     """Those that are wanted of what is known of these persons."""
     involved = about(reader, passports)
-    rows = [
-        *_in(reader, "SELECT * FROM audit WHERE message_id IN", [one.id for one in involved]),
-        *_of_batches(reader, involved),
-    ]
-    parties: dict[str | None, str] = {one.id: one.party for one in involved}
-    of_batches: dict[str | None, str] = {one.batch_id: one.party for one in involved}
-    scopes = _scopes(reader, sorted({number for row in rows for number in _given(row)}))
+    named = _in(reader, "SELECT * FROM audit WHERE message_id IN", [one.id for one in involved])
+    rows = [*(journal_row(row) for row in named), *_of_batches(reader, involved)]
+    given = frozenset() if wanted.party is None else _given_to(reader, wanted.party)
 
-    def fits(row: Row) -> bool:
-        if not wanted.since <= row["at"] < wanted.until:
+    def fits(row: JournalRow) -> bool:
+        if not wanted.since <= row.entry.at < wanted.until:
             return False
-        if wanted.party is None:
+        if wanted.party in (None, row.entry.actor) or not given.isdisjoint(row.scopes):
             return True
-        own = (row["actor"], parties.get(row["message_id"]), of_batches.get(row["batch_id"]))
-        receivers = [scopes[number].receiver for number in _given(row) if number in scopes]
-        return wanted.party in (*own, *receivers)
+        return any(one.party == wanted.party and one.in_entry(row.entry) for one in involved)
 
-    return [journal_row(row) for row in sorted(filter(fits, rows), key=_seq)]
+    return sorted(filter(fits, rows), key=_seq)
 
 
 def configurations(reader: Connection) -> Sequence[JournalRow]:

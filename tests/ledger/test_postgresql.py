@@ -1,0 +1,361 @@
+"""What only many processes on one database can get wrong, and what a server does that dies under them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from gateway.errors import Unavailable
+from gateway.ledger.books import Books, Quota
+from gateway.ledger.journal import Entry, Head, link
+from gateway.ledger.port import GateClosed, Ledger, NewMessage
+from gateway.ledger.postgresql.connection import LOCK_CLASS, OUTBOX, Connection
+from gateway.ledger.postgresql.ledger import PostgresLedger
+from gateway.message import PartyId, new_id
+from gateway.states import Outcome, State
+from tests.doubles import ManualClock
+from tests.ledger.records import accepted_batch, claim, intent_move, line, move, now, opening, rejected
+from tests.postgresql import Server
+
+PLACES = Quota("plan", "LIC-1/IDN/1448-01")
+
+
+@asynccontextmanager
+async def processes(
+    server: Server, clock: ManualClock, count: int = 2
+) -> AsyncIterator[list[PostgresLedger]]:
+    """Ledgers as that many processes would open them."""
+    url = server.emptied()
+    opened = [PostgresLedger(url, clock, by_database_time=False) for _ in range(count)]
+    for ledger in opened:
+        await ledger.open()
+    try:
+        yield opened
+    finally:
+        for ledger in opened:
+            await ledger.close()
+
+
+async def test_no_message_is_claimed_twice(postgresql_server: Server, clock: ManualClock) -> None:
+    async with processes(postgresql_server, clock, 3) as ledgers:
+        await accepted_batch(ledgers[0], clock, 300)
+        taken: list[str] = []
+        while found := await asyncio.gather(*(claim(ledger, clock, 20) for ledger in ledgers)):
+            ids = [message.id for messages in found for message in messages]
+            if not ids:
+                break
+            taken += ids
+        assert sorted(Counter(taken).values()) == [1] * 300
+
+
+async def test_no_more_places_are_taken_than_there_are(postgresql_server: Server, clock: ManualClock) -> None:
+    async with processes(postgresql_server, clock, 3) as ledgers:
+        await ledgers[0].work(lambda books: books.set_ceiling(PLACES, 40))
+        await accepted_batch(ledgers[0], clock, 120)
+        claimed = [await claim(ledger, clock, 40) for ledger in ledgers]
+
+        def gate(message_id: object) -> object:
+            def look(books: Books) -> GateClosed | None:
+                full = books.reserve(message_id, [PLACES])  # type: ignore[arg-type]
+                return None if full is None else GateClosed("plan_exceeded", waits_for=full.name)
+
+            return look
+
+        answers = await asyncio.gather(
+            *(
+                ledger.apply(replace(intent_move(message, clock), gate=gate(message.id)))  # type: ignore[arg-type]
+                for ledger, messages in zip(ledgers, claimed, strict=True)
+                for message in messages
+            )
+        )
+        assert Counter(type(answer).__name__ for answer in answers) == {"Applied": 40, "GateClosed": 80}
+        (state,) = await ledgers[1].quotas()
+        assert (state.taken, state.ceiling) == (40, 40)
+
+
+async def test_a_batch_that_two_processes_finish_is_completed_once(
+    postgresql_server: Server, clock: ManualClock
+) -> None:
+    async with processes(postgresql_server, clock, 2) as ledgers:
+        for round_ in range(10):
+            batch = await accepted_batch(ledgers[0], clock, 2, key=f"k{round_}")
+            (first,), (second,) = await claim(ledgers[0], clock, 1), await claim(ledgers[1], clock, 1)
+            await asyncio.gather(
+                ledgers[0].apply(move(first, State.COMPLETED, clock, outcome=Outcome.ISSUED)),
+                ledgers[1].apply(move(second, State.COMPLETED, clock, outcome=Outcome.REFUSED)),
+            )
+            row = await ledgers[1].batch(batch.batch_id)
+            assert row is not None
+            assert (row.state, dict(row.counts)) == ("completed", {"issued": 1, "refused": 1})
+        events = await ledgers[0].events(PartyId("sc-01"), after=0, limit=1000)
+        assert [event.kind for event in events].count("batch.completed") == 10
+
+
+async def test_a_person_is_applied_for_once_by_whichever_process(
+    postgresql_server: Server, clock: ManualClock
+) -> None:
+    async with processes(postgresql_server, clock, 2) as ledgers:
+        batches = [opening(clock, key=f"k{n}") for n in range(2)]
+        for ledger, batch in zip(ledgers, batches, strict=True):
+            await ledger.begin_batch(batch)
+
+        async def add(ledger: Ledger, batch: object) -> list[NewMessage]:
+            lines = [line(batch, n + 1, clock, person_key=bytes([n])) for n in range(50)]  # type: ignore[arg-type]
+            return list(
+                await ledger.add_lines(
+                    batch.batch_id,
+                    batch.intake_token,
+                    lines,
+                    rejected,
+                    intake_until=now(clock, s=60),  # type: ignore[attr-defined]
+                )
+            )
+
+        recorded = await asyncio.gather(*(add(*pair) for pair in zip(ledgers, batches, strict=True)))
+        assert Counter(one.outcome for lines in recorded for one in lines) == {None: 50, Outcome.REJECTED: 50}
+
+
+async def test_a_record_that_another_process_changed_is_seen_at_once(
+    postgresql_server: Server, clock: ManualClock
+) -> None:
+    async with processes(postgresql_server, clock, 2) as (here, there):
+        for status in ("active", "suspended", "active"):
+            await there.work(
+                lambda books, status=status: books.put("licensee", "L", {"status": status}, version="1")  # type: ignore[misc]
+            )
+            seen = await here.work(lambda books: books.record("licensee", "L"))
+            assert seen is not None
+            assert seen.facts == {"status": status}
+
+
+async def test_each_process_writes_a_chain_of_its_own_without_a_gap(
+    postgresql_server: Server, clock: ManualClock
+) -> None:
+    async with processes(postgresql_server, clock, 3) as ledgers:
+        await asyncio.gather(
+            *(ledger.note(Entry(now(clock), f"n{n}", "test")) for n in range(60) for ledger in ledgers)
+        )
+        rows = await ledgers[0].journal(after=0, limit=1000)
+        heads = await ledgers[0].heads()
+    assert sorted(heads) == ["w1", "w2", "w3"]
+    for chain, head in heads.items():
+        theirs = sorted((row for row in rows if row.chain == chain), key=lambda row: row.number)
+        linked = list(link(chain, Head(), [row.entry for row in theirs]))
+        assert [(one.number, one.hash) for one in linked] == [(row.number, row.hash) for row in theirs]
+        assert (linked[-1].number, linked[-1].hash) == (head.number, head.hash)
+
+
+async def test_an_outbox_entry_never_appears_before_one_that_was_read(
+    postgresql_server: Server, clock: ManualClock
+) -> None:
+    """A reader that goes on from the last number that it saw misses nothing."""
+    async with processes(postgresql_server, clock, 3) as ledgers:
+        await accepted_batch(ledgers[0], clock, 150)
+        claimed = [await claim(ledger, clock, 50) for ledger in ledgers]
+        seen: list[int] = []
+        done = asyncio.Event()
+
+        async def read() -> None:
+            while True:
+                last = done.is_set()
+                found = await ledgers[0].events(PartyId("sc-01"), after=seen[-1] if seen else 0, limit=1000)
+                seen.extend(event.seq for event in found)
+                if last:
+                    return
+
+        reading = asyncio.create_task(read())
+        await asyncio.gather(
+            *(
+                ledger.apply(move(message, State.COMPLETED, clock, outcome=Outcome.ISSUED))
+                for ledger, messages in zip(ledgers, claimed, strict=True)
+                for message in messages
+            )
+        )
+        done.set()
+        await reading
+        assert len(seen) == 151
+
+
+async def _noted(ledgers: list[PostgresLedger], clock: ManualClock, done: asyncio.Event) -> dict[str, bool]:
+    """Entries noted by all ledgers until `done`, each with whether it was acknowledged."""
+    noted: dict[str, bool] = {}
+
+    async def keep_noting(ledger: PostgresLedger) -> None:
+        while not done.is_set():
+            name = new_id()
+            try:
+                await ledger.note(Entry(now(clock), name, "test"))
+            except Unavailable:
+                noted[name] = False
+            else:
+                noted[name] = True
+
+    await asyncio.gather(*(keep_noting(ledger) for ledger in ledgers for _ in range(4)))
+    return noted
+
+
+async def _check(ledgers: list[PostgresLedger], noted: dict[str, bool]) -> None:
+    kept: Counter[str] = Counter()
+    after = 0
+    while rows := await ledgers[0].journal(after=after, limit=10_000):
+        kept.update(row.entry.action for row in rows)
+        after = rows[-1].seq
+    acknowledged = {name for name, done in noted.items() if done}
+    assert acknowledged
+    assert {name: kept[name] for name in acknowledged} == dict.fromkeys(acknowledged, 1)
+    assert not [name for name, done in noted.items() if not done and kept[name]]
+
+
+async def test_a_connection_that_is_cut_at_any_moment_leaves_nothing_in_doubt(
+    postgresql_server: Server, clock: ManualClock
+) -> None:
+    """Also between a COMMIT and its answer: what was acknowledged is there once, what was not is not."""
+    async with processes(postgresql_server, clock, 2) as ledgers:
+        done = asyncio.Event()
+        noting = asyncio.create_task(_noted(ledgers, clock, done))
+        url = postgresql_server.url
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as operator:
+            for _ in range(40):
+                await operator.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'umrah-gateway' AND pid <> pg_backend_pid()"
+                )
+                await operator.execute("SELECT pg_sleep(0.03)")
+        done.set()
+        await _check(ledgers, await noting)
+
+
+async def test_a_server_that_dies_and_recovers_loses_nothing_that_was_acknowledged(
+    postgresql_server: Server, clock: ManualClock
+) -> None:
+    async with processes(postgresql_server, clock, 2) as ledgers:
+        done = asyncio.Event()
+        noting = asyncio.create_task(_noted(ledgers, clock, done))
+        for _ in range(3):
+            await asyncio.to_thread(postgresql_server.stop, signal.SIGQUIT)
+            await asyncio.to_thread(postgresql_server.start)
+        done.set()
+        await _check(ledgers, await noting)
+
+
+async def test_leases_are_measured_by_the_database_whatever_a_process_thinks_the_time_is(
+    postgresql_server: Server,
+) -> None:
+    slow, fast = ManualClock(), ManualClock()
+    fast.pass_by(seconds=7200)
+    url = postgresql_server.emptied()
+    ledgers = [PostgresLedger(url, slow), PostgresLedger(url, fast)]
+    for ledger in ledgers:
+        await ledger.open()
+    try:
+        await accepted_batch(ledgers[0], slow, 1)
+        (held,) = await claim(ledgers[0], slow, 1, lease_s=60)
+        swept = await ledgers[1].sweep(now=now(fast), release=10)
+        assert swept.leases_ended == 0
+        assert await claim(ledgers[1], fast) == []
+        await ledgers[0].apply(move(held, State.COMPLETED, slow, outcome=Outcome.ISSUED))
+    finally:
+        for ledger in ledgers:
+            await ledger.close()
+
+
+async def test_a_server_that_is_not_there_is_told_at_the_start(clock: ManualClock) -> None:
+    ledger = PostgresLedger("postgresql+psycopg://nobody@127.0.0.1:9/none", clock)
+    with pytest.raises(Exception, match="does not answer"):
+        await ledger.open()
+
+
+async def _waits_for_a_lock(operator: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+    """Return when some transaction of a gateway waits for another's lock."""
+    while True:
+        found = await operator.execute(
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND application_name = 'umrah-gateway'"
+        )
+        if await found.fetchone():
+            return
+
+
+async def _until_it_waits_or_ends(
+    task: asyncio.Task[object], operator: psycopg.AsyncConnection[tuple[object, ...]]
+) -> None:
+    waiting = asyncio.create_task(_waits_for_a_lock(operator))
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+async def test_entries_of_the_outbox_get_their_numbers_one_transaction_after_the_other(
+    postgresql_server: Server, clock: ManualClock
+) -> None:
+    async with processes(postgresql_server, clock, 1) as (ledger,):
+        await accepted_batch(ledger, clock, 1)
+        (message,) = await claim(ledger, clock)
+        url = postgresql_server.url
+        async with (
+            await psycopg.AsyncConnection.connect(url) as other,
+            await psycopg.AsyncConnection.connect(url, autocommit=True) as operator,
+        ):
+            await other.execute(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {OUTBOX})")
+            settled: asyncio.Task[object] = asyncio.create_task(
+                ledger.apply(move(message, State.COMPLETED, clock, outcome=Outcome.ISSUED))
+            )
+            await _until_it_waits_or_ends(settled, operator)
+            assert not settled.done()
+            await other.commit()
+            await settled
+
+
+async def test_who_settles_a_line_waits_for_who_settles_another_before_counting(
+    postgresql_server: Server, clock: ManualClock
+) -> None:
+    async with processes(postgresql_server, clock, 1) as (ledger,):
+        batch = await accepted_batch(ledger, clock, 2)
+        (message, _) = await claim(ledger, clock)
+        url = postgresql_server.url
+        async with (
+            await psycopg.AsyncConnection.connect(url) as other,
+            await psycopg.AsyncConnection.connect(url, autocommit=True) as operator,
+        ):
+            await other.execute("SELECT 1 FROM batch FOR UPDATE")
+            await other.execute(
+                "INSERT INTO batch_count (batch_id, public_state, n) VALUES (%s, 'refused', 1)",
+                (batch.batch_id,),
+            )
+            settled: asyncio.Task[object] = asyncio.create_task(
+                ledger.apply(move(message, State.COMPLETED, clock, outcome=Outcome.ISSUED))
+            )
+            await _until_it_waits_or_ends(settled, operator)
+            await other.commit()
+            await settled
+        row = await ledger.batch(batch.batch_id)
+        assert row is not None
+        assert row.state == "completed"
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_a_commit_whose_answer_is_lost_is_resolved_by_asking(
+    postgresql_server: Server, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, arrives: bool
+) -> None:
+    """The COMMIT is carried out, or not; either way the connection breaks and nobody says which."""
+    async with processes(postgresql_server, clock, 1) as (ledger,):
+        execute, losses = Connection.execute, iter([True])
+
+        def losing(self: Connection, sql: str, values: object = ()) -> object:
+            if sql == "COMMIT" and next(losses, False):
+                if arrives:
+                    execute(self, sql)
+                self.close()
+                raise psycopg.OperationalError("the connection broke")
+            return execute(self, sql, values)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Connection, "execute", losing)
+        await ledger.note(Entry(now(clock), "noted", "test"))
+        rows = await ledger.journal(after=0, limit=10)
+        assert [(row.number, row.entry.action) for row in rows] == [(1, "noted")]
