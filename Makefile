@@ -61,6 +61,10 @@ format: $(VENV)/.dev ## put the code in order
 survive: $(VENV)/.dev ## the kill test at length: 200 kills (writes benchmarks/survive.json)
 	@$(BIN)/python -m benchmarks.survive --kills 200
 
+.PHONY: canary
+canary: $(VENV)/.dev ## who gets which field, proved over a whole season (writes the table of docs/need-to-know.md)
+	@$(BIN)/python -m benchmarks.canary
+
 .PHONY: bench
 bench: $(VENV)/.dev ## the measurements of the README, on this machine (writes benchmarks/latest.json)
 	@$(BIN)/python -m benchmarks.measure

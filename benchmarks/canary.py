@@ -1,7 +1,7 @@
-"""The canary test at length (`make canary`): the small play, then a whole season, everything captured and judged.
+"""The canary test at length (`make canary`): the small play, then a season, everything captured and judged.
 
-Writes the table of docs/need-to-know.md: which field of which kind was seen at whom. Exit 1 when a canary was where
-it must not be, was not where it may be, or the journal says something else than the capture.
+Writes the table of docs/need-to-know.md: which field of which kind was seen at whom. Exit 1 when a canary
+was where it must not be, was not where it may be, or the journal says something else than the capture.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Final
 from gateway.clock import SystemClock
 from schemas.application import BatchHeader, leaves
 from schemas.application import field_classes as of_applications
+from schemas.confidentiality import Confidentiality
 from schemas.hijri import first_day, season
 from schemas.kinds import KINDS, published_classes
 from schemas.kinds.record import marks
-from schemas.confidentiality import Confidentiality
 from tests.bus.broker import PrivateBroker
 from tests.canary.filling import PLAYED, WITHOUT_ON_A_LINE
 from tests.canary.performance import Performed, perform
@@ -34,7 +34,9 @@ _FIRST_MONTH: Final = 1
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pilgrims", type=int, default=500, help="about how many ask for a visa (default 500)")
+    parser.add_argument(
+        "--pilgrims", type=int, default=500, help="about how many ask for a visa (default 500)"
+    )
     parser.add_argument("--small", action="store_true", help="the small play only, without a broker")
     parser.add_argument("--no-table", action="store_true", help="leave docs/need-to-know.md as it is")
     given = parser.parse_args()
@@ -74,7 +76,9 @@ async def _in_a_folder(play, today, broker: str | None = None) -> Performed:  # 
 def _tell(name: str, performed: Performed) -> None:
     looked_at = ", ".join(f"{count} {what}" for what, count in sorted(performed.verdict.looked_at.items()))
     print(f"{name}: {len(performed.sown.garden.sown)} canaries; looked at: {looked_at}")
-    print(f"  leaks {len(performed.leaks)}, missing {len(performed.unseen)}, calls compared with the journal ")
+    print(
+        f"  leaks {len(performed.leaks)}, missing {len(performed.unseen)}, calls compared with the journal "
+    )
     print(f"  {performed.compared}, differing {len(performed.disagreements)}")
     for line, count in Counter(map(str, performed.leaks)).most_common(40):
         print(f"  leak x{count}: {line}")
@@ -120,7 +124,9 @@ def _kinds(channel: str, where: str, path: str, performed: Performed) -> set[str
 
 def _reason(kind: str, path: str, excused: Mapping[tuple[str, str], str]) -> str:
     if kind in ("visa.application", "visa.batch"):
-        return WITHOUT_ON_A_LINE.get(path, PLAYED if kind == "visa.batch" and path != "batch_reference" else "")
+        return WITHOUT_ON_A_LINE.get(
+            path, PLAYED if kind == "visa.batch" and path != "batch_reference" else ""
+        )
     if kind in KINDS and KINDS[kind].outgoing:
         return "made by the gateway of others' fields"
     return excused.get((kind, path), "")

@@ -1,7 +1,7 @@
 """What the gateway says of what was sent to it: the fields of a result, of a batch and of a single message.
 
-With their confidentiality classes, as the `results` of `config/confidentiality.yaml` name them. What a partner
-answered and a later step passes on has classes of its own.
+With their confidentiality classes, as the `results` of `config/confidentiality.yaml` name them. What a
+partner answered and a later step passes on has classes of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from schemas.kinds.record import marks
 #: Of one line's result. `application` is a rejected line as its own center submitted it, whole; `row` is its
 #: place in the file.
 _LINE: Final = {
-    **dict.fromkeys(("line", "row", "application_id", "state", "reason", "expected_at", "updated_at"), PUBLIC),
+    **dict.fromkeys(
+        ("line", "row", "application_id", "state", "reason", "expected_at", "updated_at"), PUBLIC
+    ),
     **dict.fromkeys(("errors.pointer", "errors.code", "errors.detail", "errors.detail_ar"), PUBLIC),
     **dict.fromkeys(("visa.number", "visa.valid_from", "visa.valid_until", "visa.stay_until"), RESTRICTED),
     "reference": RESTRICTED,

@@ -168,7 +168,7 @@ class NeedToKnow:
         return self._named(_BATCH, status, receiver)
 
     def message(self, state: Mapping[str, Any], receiver: str) -> dict[str, Any]:
-        """The part of a single message's state that such a receiver may see: what is granted as `message.…`."""
+        """The part of a single message's state that such a receiver may see: granted as `message.…`."""
         return self._named(_MESSAGE, state, receiver)
 
     def rejection(self, fault: Mapping[str, Any], receiver: str = _SERVICE_CENTER) -> dict[str, Any]:

@@ -73,7 +73,6 @@ class Subject:
             for kind, grant in by_kind.items():
                 yield ("events", receiver, kind), receiver, kind, grant
 
-
     def results(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Each kind of receiver of results, and what it is shown."""
         yield from self.draft.confidentiality.results.items() if self.draft.confidentiality else ()

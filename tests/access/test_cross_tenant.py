@@ -16,10 +16,10 @@ from gateway.errors import Refused
 from gateway.ledger.sqlite.ledger import SqliteLedger
 from gateway.message import PartyId
 from gateway.pipeline import photos, report
-from tests.access.judge import Tally, everything, probe, shown_to_owner
+from tests.access.judge import Tally, everything, lasting, probe, shown_to_owner
 from tests.access.probes import PROBES, in_order
 from tests.access.stage import CENTERS, Stage, open_stage
-from tests.access.wire import Wire
+from tests.access.wire import Request, Wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,6 +36,17 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 
 async def test_every_route_of_the_listener_is_probed(stage: Stage) -> None:
     assert stage.routes() == set(PROBES)
+
+
+async def test_a_checkpoint_is_the_same_for_everybody_and_no_difference(stage: Stage) -> None:
+    """It is signed anew every minute, and stands in receipts and documents."""
+    wire = Wire(stage.url)
+    for tenant in stage.centers:
+        headers = (("Authorization", f"Bearer {tenant.token()}"),)
+        answer = await wire.send(Request("GET", "/v1/checkpoint", headers))
+        assert b"signature" in answer.body
+        assert lasting(answer.body) == b"{<checkpoint>}"
+    await wire.close()
 
 
 async def test_a_party_sees_its_own_and_the_probes_would_know_it(stage: Stage) -> None:

@@ -42,12 +42,15 @@ def receivers(found: Mapping[str, Any]) -> set[tuple[str, str]]:
     return {(one["receiver"], one["operation"]) for one in found["disclosures"] if one["receiver"]}
 
 
-async def issued(site: Site, count: int = 1, key: str = "key-1") -> tuple[str, list[dict[str, Any]]]:
+async def issued(
+    site: Site, count: int = 1, key: str = "key-1", seed: int = 7
+) -> tuple[str, list[dict[str, Any]]]:
     """A batch whose visas are issued; what was submitted of each person."""
     number_visas(site.world)
-    batch = (await site.submit(site.batch(count), key=key)).json["batch_id"]
+    batch = (await site.submit(site.batch(count, seed=seed), key=key)).json["batch_id"]
     await site.world.carry_until_rest()
-    return batch, site.world.applications(count)
+    assert {row.outcome for row in await site.world.rows(batch)} == {"issued"}
+    return batch, site.world.applications(count, seed)
 
 
 async def visa_number(site: Site, batch: str, line: int = 0) -> str:

@@ -112,12 +112,23 @@ def swap_chains(log: Log, random: Random) -> Lines:
 
 
 def drop_a_text(log: Log, random: Random) -> Lines:
-    """The text of a configuration is not there, or is that of another."""
+    """The text of a configuration is not there, stands twice, or is another one."""
     lines = list(log.lines)
     n = random.choice([n for n, line in enumerate(lines) if line.startswith(b"text ")])
     other = audit_file.text_line("controls.yaml", hashlib.sha256(b"other").hexdigest(), "other")
-    lines[n : n + 1] = random.choice([[], [other]])
+    changed = audit_file.text_line("controls.yaml", lines[n].split(b" ")[1].decode(), "other")
+    lines[n : n + 1] = random.choice([[], [other], [changed], [lines[n], lines[n]]])
     return lines
+
+
+def reorder_chains(log: Log, random: Random) -> Lines:
+    """Between two checkpoints the chains stand in another order; each is whole."""
+    number = random.randrange(1, len(log.checkpoints))
+    first, last = log.checkpoints[number - 1] + 1, log.checkpoints[number]
+    segment = log.lines[first:last]
+    main = [line for line in segment if not line[65:].startswith(b'{"chain":"worker-2"')]
+    others = [line for line in segment if line not in main]
+    return [*log.lines[:first], *others, *main, *log.lines[last:]]
 
 
 def drop_a_checkpoint(log: Log, random: Random) -> Lines:
@@ -145,8 +156,8 @@ def change_a_head(log: Log, random: Random) -> Lines:
 ALL: Mapping[str, Tampering] = {
     tampering.__name__: tampering
     for tampering in (
-        edit_a_byte, edit_a_field, delete_lines, insert_a_line, reorder, truncate, roll_back, forge_a_tail,
-        forge_with_another_key, swap_chains, drop_a_text, drop_a_checkpoint, change_a_head,
+        edit_a_byte, edit_a_field, delete_lines, insert_a_line, reorder, reorder_chains, truncate, roll_back,
+        forge_a_tail, forge_with_another_key, swap_chains, drop_a_text, drop_a_checkpoint, change_a_head,
     )
 }  # fmt: skip
 

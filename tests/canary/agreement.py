@@ -1,4 +1,4 @@
-"""The journal against the capture: what each partner was really sent is what the journal says it was given."""
+"""The journal against the capture: what each partner was sent is what the journal says it was given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _BATCH: Final = "batch."
 #: converter took of the batch, can stand.
 _NAMED: Final = {
     "batch.licensee_id": re.compile(rb"on_behalf_of>\s*<(?:[\w-]+:)?licensee>[^<]"),
-    "batch.agent_id": re.compile(rb"on_behalf_of>\s*<(?:[\w-]+:)?licensee>[^<]*</(?:[\w-]+:)?licensee>\s*<(?:[\w-]+:)?agent>[^<]"),
+    "batch.agent_id": re.compile(
+        rb"on_behalf_of>\s*<(?:[\w-]+:)?licensee>[^<]*</(?:[\w-]+:)?licensee>\s*<(?:[\w-]+:)?agent>[^<]"
+    ),
     "batch.season": re.compile(rb"on_behalf_of>\s*<(?:[\w-]+:)?season>[0-9]{4}<"),
     "batch.mission_id": re.compile(rb"IssueVisa[\s>].*<(?:[\w-]+:)?mission>[^<]", re.DOTALL),
     "batch.group_number": re.compile(rb"IssueVisa[\s>].*<(?:[\w-]+:)?group_number>[^<]", re.DOTALL),

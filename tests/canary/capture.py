@@ -1,4 +1,4 @@
-"""Everything that leaves the gateway, as bytes: a proxy before the partners, sessions that keep what they read."""
+"""Everything that leaves the gateway, as bytes: a proxy before the partners, sessions that keep answers."""
 
 from __future__ import annotations
 
@@ -113,7 +113,9 @@ def recording_session(url: str, receiver: str, channel: str, capture: Capture) -
 
     trace.on_response_chunk_received.append(read)
     trace.on_request_end.append(heads)
-    return aiohttp.ClientSession(url, trust_env=False, trace_configs=[trace])
+    # Each party has a session of its own, often idle: never one that the gateway is about to close.
+    connector = aiohttp.TCPConnector(force_close=True)
+    return aiohttp.ClientSession(url, trust_env=False, trace_configs=[trace], connector=connector)
 
 
 @dataclass(slots=True)
@@ -128,7 +130,9 @@ class Hook:
     async def listening(self) -> AsyncIterator[Hook]:
         async def take(request: web.Request) -> web.Response:
             lines = "\r\n".join(f"{name}: {value}" for name, value in request.headers.items())
-            self.capture.add("webhook", self.receiver, "notice", lines.encode() + b"\r\n\r\n" + await request.read())
+            self.capture.add(
+                "webhook", self.receiver, "notice", lines.encode() + b"\r\n\r\n" + await request.read()
+            )
             return web.Response(status=204)
 
         app = web.Application()

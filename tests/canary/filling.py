@@ -64,7 +64,9 @@ def sow_body(
         garden.sow(value, Source(kind, path, level, message, sender))
 
 
-def leaves_of(model: type[BaseModel], body: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str, Any]]:
+def leaves_of(
+    model: type[BaseModel], body: Mapping[str, Any], above: str = ""
+) -> Iterator[tuple[str, str, Any]]:
     """Path, class and value of every leaf that is there; one for each item of a list of records."""
     for attribute, field in model.model_fields.items():
         name = field.alias or attribute

@@ -34,7 +34,10 @@ _HOLDS: Final = {"nic": "interior.licensee_hold_nic", "passports": "interior.lic
 #: What a partner named itself goes back to it.
 _OWN_REFERENCE: Final = {("nic", "InquireClearance"): ("interior.security_clearance", "reference")}
 #: Every call of these says for whom it is made, and nothing else.
-_HEADER_ONLY: Final = {"InquireClearance": "interior.security_clearance", "GetVisaStatus": "foreign_affairs.visa_issuance"}
+_HEADER_ONLY: Final = {
+    "InquireClearance": "interior.security_clearance",
+    "GetVisaStatus": "foreign_affairs.visa_issuance",
+}
 _PUBLIC: Final = "public"
 
 
@@ -101,9 +104,8 @@ class Judge:
                         self.verdict.seen["partner", item.receiver, operation, path] += 1
 
     def _to_partner(self, item: Item, operations: Iterable[str], source: Source) -> bool:
-        if (item.receiver, item.what) in _OWN_REFERENCE:
-            if (source.kind, source.path) == _OWN_REFERENCE[item.receiver, item.what]:
-                return True
+        if (source.kind, source.path) == _OWN_REFERENCE.get((item.receiver, item.what)):
+            return True
         operation = _HEADER_ONLY.get(item.what)
         if operation is not None:
             path = self.lists.partner_path(item.receiver, operation, source)
@@ -152,7 +154,7 @@ class Judge:
             self._refuse(item, self._found(_written(event)), _is_public)
 
     def queue(self, item: Item) -> None:
-        """An event from the broker: `what` is its kind; sealed ones come opened, and once more as they were."""
+        """An event from the broker, its kind `what`; sealed ones come opened, and once more as they were."""
         if item.what.startswith("raw "):
             self._refuse(item, self._found(item.body), _is_public)
         else:
@@ -161,7 +163,9 @@ class Judge:
     def _event(self, item: Item, kind: str, data: bytes) -> None:
         sort = self.sorts[item.receiver]
         for token in self._found(data):
-            self._one(item, token, lambda source: self.lists.in_event(item.receiver, sort, kind, source), kind)
+            self._one(
+                item, token, lambda source: self.lists.in_event(item.receiver, sort, kind, source), kind
+            )
             told = self.lists.told(item.receiver, sort, kind)
             for source in self._sources(token):
                 for found, path in meanings(source):
@@ -222,9 +226,7 @@ def _written(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def expected(
-    lists: Lists, sown: Sown, receivers: Mapping[str, str]
-) -> Iterator[tuple[str, str, str, str]]:
+def expected(lists: Lists, sown: Sown, receivers: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
     """Every cell of the policy that a canary was sown for: it must have been seen there."""
     stands_for = {
         meaning for sources in sown.garden.sown.values() for source in sources for meaning in told_as(source)
@@ -238,9 +240,7 @@ def expected(
     for receiver, kinds_told in lists.events.items():
         for kind, fields in kinds_told.items():
             for party in [receiver] if receiver in receivers else []:
-                yield from (
-                    ("event", party, kind, path) for path in fields if (kind, path) in stands_for
-                )
+                yield from (("event", party, kind, path) for path in fields if (kind, path) in stands_for)
     for sort, fields in lists.results.items():
         for path in fields:
             if ("visa.result", path) in stands_for:

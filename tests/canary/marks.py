@@ -1,8 +1,8 @@
 """Canaries: values that stand for one field of one message, and can be told wherever they turn up.
 
-Text carries `zq` and five letters of its own (in capitals where only those are allowed, in Arabic letters where
-only those are), numbers and days are drawn from ranges that nothing else uses. Each is sown under everything
-that it stands for: one id may be named by several kinds of messages.
+Text carries `zq` and five letters of its own (in capitals where only those are allowed, in Arabic letters
+where only those are), numbers and days are drawn from ranges that nothing else uses. Each is sown under
+everything that it stands for: one id may be named by several kinds of messages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A play from its beginning to the verdict: everything gathered while it runs, everything judged afterwards."""
+"""A play from its beginning to the verdict: everything gathered while it runs, and judged afterwards."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ async def perform(
         configure_logging("error")
     judge = Judge(lists, stage.sown, sorts)
     verdict = judge.judge(stage.capture)
-    _judge_files(judge, {**while_running, **_files(stage.data, "after it has stopped"), **_backup(stage.data)})
+    _judge_files(
+        judge, {**while_running, **_files(stage.data, "after it has stopped"), **_backup(stage.data)}
+    )
     judge.nothing("log", "every line", stage.log.getvalue().encode())
     judge.nothing_but_public("audit", "export", export)
     database = stage.data / "gateway.db"
@@ -216,7 +218,9 @@ async def _recorded_bus(broker: str | None, capture: Capture) -> AsyncIterator[N
 def _drain(queue: Queue, capture: Capture) -> None:
     while (message := queue.get(no_ack=True)) is not None:
         raw = message.body if isinstance(message.body, bytes) else str(message.body).encode()
-        capture.add("queue", "", f"raw {message.delivery_info.get('routing_key')}", raw + _properties(message))
+        capture.add(
+            "queue", "", f"raw {message.delivery_info.get('routing_key')}", raw + _properties(message)
+        )
 
 
 def _properties(message: Message) -> bytes:
@@ -231,4 +235,3 @@ def _from_queues(stage: Stage) -> None:
             for event in inner.came:
                 body = json.dumps(dict(event.data), ensure_ascii=False).encode()
                 stage.capture.add("queue", inner.id, event.kind, body)
-

@@ -75,10 +75,14 @@ async def licensing(stage: Stage) -> None:
         "group.registration", group_number=f"GRP-{name()}", version=1, licensee_id=licensee,
         agent_id=f"AGT-{name()}",
     )  # fmt: skip
-    open_for_long = {"opens": stage.today.isoformat(), "closes": (stage.today + timedelta(days=400)).isoformat()}
+    open_for_long = {
+        "opens": stage.today.isoformat(),
+        "closes": (stage.today + timedelta(days=400)).isoformat(),
+    }
     await ministry.send(
-        "controls.published", version=2, passport_validity_months=6, unplanned_months="open", max_stay_days=90,
-        mahram={"required": False}, request_windows=[open_for_long], overstay={"max_ratio": 1.0},
+        "controls.published", version=2, passport_validity_months=6, unplanned_months="open",
+        max_stay_days=90, mahram={"required": False}, request_windows=[open_for_long],
+        overstay={"max_ratio": 1.0},
         overstay_levels_days=[1, 7, 30],
     )  # fmt: skip
     await ministry.send(
@@ -102,7 +106,9 @@ async def offers(stage: Stage) -> None:
     year = season(stage.today)
     package, plan = f"PKG-{name()}", f"PLN-{name()}"
     await center.send("readiness.report", licensee_id="LIC-1006", report_id=f"RDY-{name()}", season=year)
-    await center.send("package.submission", package_id=package, revision=1, licensee_id="LIC-1006", season=year)
+    await center.send(
+        "package.submission", package_id=package, revision=1, licensee_id="LIC-1006", season=year
+    )
     await ministry.send("package.decision", package_id=package, revision=1, decision="approved")
     quota = [{"month": 7, "country": "IND"}]
     await center.send(
@@ -175,11 +181,14 @@ async def submit(
         application(garden, today=stage.today, ending="15", mahram=lines[0]["reference"], everything=False)
     )
     if wrong:
-        lines += [_misspelt(application(garden, today=stage.today)), _incomplete(application(garden, today=stage.today))]
-    sow_header(header, garden, message=header["batch_reference"], sender=center)
+        lines += [
+            _misspelt(application(garden, today=stage.today)),
+            _incomplete(application(garden, today=stage.today)),
+        ]
+    sow_header(header, garden, message=str(header["batch_reference"]), sender=center)
     for line in lines:
         sow_application(line, garden, message=line["reference"], sender=center)
-        party.sown.labels.add(line["reference"])
+        stage.sown.labels.add(line["reference"])
     return await send_batch(stage, party, header, lines, fmt)
 
 
@@ -239,7 +248,7 @@ async def read_batch(stage: Stage, center: str, batch: str) -> list[str]:
         if media == "application/json":
             results = json.loads(text)["results"]
     for result in results:
-        if result["reference"] in party.sown.labels:
+        if result["reference"] in stage.sown.labels:
             stage.sown.ids[result["reference"]] = result["application_id"]
         await party.get(f"/v1/messages/{result['application_id']}")
     await party.post(f"/v1/batches/{batch}/confirm")

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from cli.season.players import Answer, Office, Party
 from cli.season.soap_caller import SoapCaller
 from schemas.application import record_in
 from schemas.kinds import KINDS
-from schemas.kinds.record import Record, marks
+from schemas.kinds.record import marks
 from schemas.shapes import Shape
 from tests.canary.filling import (
     PLAYED,
@@ -104,7 +106,7 @@ def _runs(text: str) -> list[str]:
     return "".join(letter if letter.isdigit() else " " for letter in text).split()
 
 
-def _without_prose(model: type[Record], given: Mapping[str, Any]) -> dict[str, Any]:
+def _without_prose(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """What was given, without texts in words: those become canaries."""
     kept: dict[str, Any] = {}
     for name, value in given.items():

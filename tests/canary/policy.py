@@ -1,4 +1,4 @@
-"""What the need-to-know lists allow, read from their YAML by itself: nothing of the gateway's code judges here."""
+"""What the need-to-know lists allow, read from their YAML: nothing of the gateway's code judges here."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ from tests.canary.marks import Source
 #: What a batch says, as lists of operations name it.
 _BATCH: Final = "batch."
 _VISA: Final = "earlier.foreign_affairs.visa_issuance.visa_number"
-#: Messages that the gateway makes of others', and the fields that it copies: (from, its field) to (to, its field).
+#: Messages that the gateway makes of others': (kind, field) to every (kind, field) that it is copied to.
 COPIED: Final[Mapping[tuple[str, str], tuple[tuple[str, str], ...]]] = {
     ("complaint.submission", "text"): (("committee.referral", "text"),),
     ("complaint.submission", "subject"): (("committee.referral", "code"),),
-    ("complaint.submission", "complaint_id"): (("committee.referral", "subject_id"), ("committee.referral", "case_id")),
+    ("complaint.submission", "complaint_id"): (
+        ("committee.referral", "subject_id"),
+        ("committee.referral", "case_id"),
+    ),
     ("complaint.submission", "at"): (("committee.referral", "at"),),
     ("violation.recorded", "text"): (("committee.referral", "text"),),
     ("violation.recorded", "code"): (("committee.referral", "code"),),
-    ("violation.recorded", "violation_id"): (("committee.referral", "subject_id"), ("committee.referral", "case_id")),
+    ("violation.recorded", "violation_id"): (
+        ("committee.referral", "subject_id"),
+        ("committee.referral", "case_id"),
+    ),
     ("violation.recorded", "at"): (("committee.referral", "at"),),
     ("licensee.activation_check", "check_id"): (("licensee.activation", "check_id"),),
     ("plan.submission", "quotas.pilgrims"): (("plan.decision", "quotas.pilgrims"),),
@@ -34,7 +40,15 @@ COPIED: Final[Mapping[tuple[str, str], tuple[tuple[str, str], ...]]] = {
     ),
 }
 #: Ids by which messages name records; kinds that only the gateway sends name them too.
-_NAMES: Final = ("licensee_id", "agent_id", "mission_id", "group_number", "package_id", "contract_id", "center_id")
+_NAMES: Final = (
+    "licensee_id",
+    "agent_id",
+    "mission_id",
+    "group_number",
+    "package_id",
+    "contract_id",
+    "center_id",
+)
 _MADE: Final = tuple(kind for kind, schema in KINDS.items() if schema.outgoing)
 
 
@@ -80,9 +94,7 @@ class Lists:
 
     def to_partner(self, destination: str, operations: Iterable[str], source: Source) -> bool:
         """Whether a call of one of these operations may carry it."""
-        return any(
-            self.partner_path(destination, operation, source) is not None for operation in operations
-        )
+        return any(self.partner_path(destination, operation, source) is not None for operation in operations)
 
     def partner_path(self, destination: str, operation: str, source: Source) -> str | None:
         """The granted path that a canary stands for in an operation."""
@@ -98,7 +110,9 @@ class Lists:
 
     def in_event(self, receiver: str, sort: str, kind: str, source: Source) -> bool:
         """Whether a party may find it in an event of this kind."""
-        return any(found == kind and path in self.told(receiver, sort, kind) for found, path in meanings(source))
+        return any(
+            found == kind and path in self.told(receiver, sort, kind) for found, path in meanings(source)
+        )
 
     def told(self, receiver: str, sort: str, kind: str) -> frozenset[str]:
         own = self.events.get(receiver, {}).get(kind)

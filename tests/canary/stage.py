@@ -1,4 +1,4 @@
-"""The whole network with everything it says captured: gateway, partners behind a proxy, players, a webhook."""
+"""The whole network, all it says captured: gateway, partners behind a proxy, players, a webhook."""
 
 from __future__ import annotations
 

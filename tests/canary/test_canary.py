@@ -1,4 +1,4 @@
-"""Every field of every kind holds a canary: each turns up where the need-to-know lists allow it, and only there."""
+"""Every field of every kind holds a canary, which turns up where the lists allow it, and only there."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def test_the_journal_says_what_each_partner_was_sent_field_by_field(performed: P
 
 
 def test_every_field_of_every_kind_held_a_canary_or_is_excused(performed: Performed) -> None:
-    sown = {
-        (source.kind, source.path) for found in performed.sown.garden.sown.values() for source in found
-    }
+    sown = {(source.kind, source.path) for found in performed.sown.garden.sown.values() for source in found}
     fields = {("visa.application", path) for path in of_applications()}
     for kind, schema in KINDS.items():
         if not schema.outgoing:
@@ -75,7 +73,18 @@ def test_every_field_of_every_kind_held_a_canary_or_is_excused(performed: Perfor
         lambda text: text.encode("utf-16"),
         lambda text: "".join(f"%{byte:02X}" for byte in text.encode()).encode(),
     ],
-    ids=["plain", "capitals", "escaped", "base64", "base64url", "hex", "gzip", "gzip in base64", "utf-16", "url"],
+    ids=[
+        "plain",
+        "capitals",
+        "escaped",
+        "base64",
+        "base64url",
+        "hex",
+        "gzip",
+        "gzip in base64",
+        "utf-16",
+        "url",
+    ],
 )
 def test_a_canary_is_found_however_it_is_written(written: Callable[[str], bytes]) -> None:
     garden = Garden()
@@ -107,7 +116,7 @@ def _cells(performed: Performed) -> Iterator[tuple[str, str, str]]:
 
 def test_without_any_one_grant_the_judge_sees_a_leak(performed: Performed) -> None:
     """Whatever is granted to a partner in an operation, and was sent, would be told were it not granted."""
-    sorts = {party: "service_center" for party in ("sc-01", "sc-02")}
+    sorts = dict.fromkeys(("sc-01", "sc-02"), "service_center")
     cells = [cell for cell in _cells(performed) if not _said_twice(performed, *cell)]
     assert len(cells) > 30
     for destination, operation, path in cells:

@@ -92,7 +92,9 @@ def _told(performed: Performed) -> str:
 
 
 def test_one_field_more_in_a_list_is_seen_by_whoever_got_it(faulty: Performed) -> None:
-    assert "answer licensing agent_contract.submission: agent_contract.submission bank.account" in _told(faulty)
+    assert "answer licensing agent_contract.submission: agent_contract.submission bank.account" in _told(
+        faulty
+    )
 
 
 def test_a_name_in_a_log_line_is_seen(faulty: Performed) -> None:
@@ -100,7 +102,9 @@ def test_a_name_in_a_log_line_is_seen(faulty: Performed) -> None:
 
 
 def test_a_passport_in_a_label_is_seen(faulty: Performed) -> None:
-    assert "metrics  /metrics: visa.application passport.mrz, visa.application passport.number" in _told(faulty)
+    assert "metrics  /metrics: visa.application passport.mrz, visa.application passport.number" in _told(
+        faulty
+    )
 
 
 def test_a_name_in_a_call_is_seen_however_it_is_written(faulty: Performed) -> None:

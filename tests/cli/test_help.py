@@ -18,7 +18,7 @@ COMMANDS = (
     "demo", "season", "serve", "simulate", "sample", "send", "status", "results", "errors", "token",
     "check-config", "messages", "show", "why", "retry", "cancel", "resolve", "doctor", "version",
     "message", "notifications", "kinds", "calendar",
-    "report", "quotas", "census", "webhooks", "audit",
+    "report", "quotas", "census", "webhooks", "audit", "disclosures",
 )  # fmt: skip
 #: What serves until it is stopped has no document to give; of `report` and `audit`, each command has one.
 WITHOUT_JSON = ("serve", "simulate", "report", "audit")

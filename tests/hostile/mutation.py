@@ -30,9 +30,10 @@ _ATTRIBUTES: Final = (
     b" s:mustUnderstand='1'", b" a='<'", b" " + b" ".join(b"a%d=''" % n for n in range(60)),
 )  # fmt: skip
 _ENCODINGS: Final = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1", "cp1256", "utf-7", "utf-8-sig")
-_START: Final = re.compile(rb"<[A-Za-z][^<>]*>")
-_ELEMENT: Final = re.compile(rb"<([A-Za-z:_]+)[^<>]*>[^<>]*</\1>")
-_TEXT: Final = re.compile(rb">([^<>]+)<")
+_START: Final = re.compile(rb"<[A-Za-z][^<>]*+>")
+_ELEMENT: Final = re.compile(rb"<([A-Za-z:_]++)[^<>]*+>[^<>]*+</\1>")
+_FIELD: Final = re.compile(rb'(?<=[,:])("?+)[^,"\r\n{}\[\]]++\1(?=[,\r\n}\]])')
+_TEXT: Final = re.compile(rb">([^<>]++)<")
 
 Change = Callable[[bytes, Random], bytes]
 
@@ -141,7 +142,7 @@ XML: Final[tuple[Change, ...]] = (
 
 def _field(data: bytes, random: Random) -> bytes:
     """One cell of a table, or one value of JSON."""
-    found = _pick(re.compile(rb'(?<=[,:])("?)[^,"\r\n{}\[\]]+\1(?=[,\r\n}\]])'), data, random)
+    found = _pick(_FIELD, data, random)
     return _put(data, *found.span(), random.choice(_VALUES)) if found else data
 
 

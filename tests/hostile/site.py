@@ -160,9 +160,9 @@ def batch_request(gateway: Gateway, body: bytes, media: str, **options: Any) -> 
 _seeds = count(int(time.time() * 1000) % 10**9)
 
 
-def header() -> dict[str, Any]:
+def header(center: str = CENTER) -> dict[str, Any]:
     """The header of a good batch."""
-    return sample_batch(1, 1, date.today())[0]  # noqa: DTZ011
+    return sample_batch(1, 1, date.today(), center=center)[0]  # noqa: DTZ011
 
 
 def application(**changes: Any) -> dict[str, Any]:
@@ -175,9 +175,9 @@ def application(**changes: Any) -> dict[str, Any]:
     return {**line, **changes}
 
 
-def json_batch(*applications: Mapping[str, Any]) -> bytes:
+def json_batch(*applications: Mapping[str, Any], center: str = CENTER) -> bytes:
     """A JSON batch of these, or of one good application."""
-    return json.dumps({**header(), "applications": applications or [application()]}).encode()
+    return json.dumps({**header(center), "applications": applications or [application()]}).encode()
 
 
 def ndjson_batch(*applications: Mapping[str, Any]) -> bytes:

@@ -40,7 +40,7 @@ class Partner:
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._thread.join(5)
+        self._thread.join(30)
 
     def _serve(self) -> None:
         while True:
@@ -48,7 +48,7 @@ class Partner:
                 taken, _ = self._listening.accept()
             except OSError:
                 return
-            taken.settimeout(3)
+            taken.settimeout(30)
             wrapped = self._context.wrap_socket(taken, server_side=True, do_handshake_on_connect=False)
             with wrapped as connection, suppress(OSError):
                 self._answer(connection)
@@ -99,8 +99,8 @@ async def call(made: Partner, how: ClientTls) -> HttpReply:
             made.url,
             {},
             b"<request/>",
-            deadline_s=3,
-            connect_timeout_s=2,
+            deadline_s=30,
+            connect_timeout_s=30,
             max_reply_bytes=1_000,
             send_by_boottime_s=float("inf"),
         )

@@ -127,6 +127,18 @@ async def test_600_of_settled_lines_cost_those_their_contents_and_the_others_not
             assert all(after[name] is None for name in lost)
 
 
+async def test_a_rejected_line_that_was_damaged_leaves_the_others_to_be_mended(world: World) -> None:
+    applications = world.applications(3)
+    for one in applications:
+        one["birth_date"] = "1990-02-30"
+    batch_id = BatchId(str((await world.submit(applications)).batch_id))
+    rows = await world.rows(batch_id)
+    async with flipped(world, "message", "sealed_payload", [rows[1].id]):
+        shown = [line async for line in report.rejected(CENTER, batch_id, world.engine)]
+    assert [bool(line["application"]) for line in shown] == [True, False, True]
+    assert all(line["errors"] for line in shown)
+
+
 async def test_25_of_receipts_are_found_and_the_batch_goes_on(world: World) -> None:
     receipt = await world.submit(1)
     for turn in range(25):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,18 @@ async def test_a_damaged_data_key_stays_as_it_is_and_its_key_too(world: World, t
     for row in (after[0], after[2]):
         key = engine.vault.data_key(row.id, row.data_key)
         assert engine.vault.open(key, row.sealed_payload, place=payload_place(row))
+
+
+async def test_what_changed_since_it_was_read_is_not_overwritten(world: World) -> None:
+    receipt = await world.submit(1)
+    engine = world.engine
+    await rotate.begin_rotation("admin-1", REASON, engine)
+    rotation = await engine.ledger.rotation()
+    assert rotation is not None
+    (row,) = await engine.ledger.wrapped(Cursor("message"), 10)
+    stale = replace(row, stored=b"as it was before")
+    await engine.ledger.rewrap(rotation, [(stale, b"anew")], rotation.cursor.past(row.position))
+    assert (await world.only(receipt)).data_key == row.stored
 
 
 async def test_a_heavy_row_makes_for_a_short_transaction(

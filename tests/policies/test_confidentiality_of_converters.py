@@ -1,7 +1,7 @@
 """For random policies no converter, event or result holds a value of a field that was not granted.
 
-Every leaf of a message is a canary of its own; the policy is drawn; what comes out is searched. The converters are
-the shipped ones, the messages those of every kind.
+Every leaf of a message is a canary of its own; the policy is drawn; what comes out is searched. The
+converters are the shipped ones, the messages those of every kind.
 """
 
 from __future__ import annotations
@@ -70,7 +70,11 @@ def fill_published(kind: str, garden: Garden) -> dict[str, Any]:
     schema = KINDS[kind]
     body = fill(kind, {}, garden).body
     added = {"package_known": True, "application_id": garden.name(), "licensee_id": garden.name()}
-    return body | ({name: value for name, value in added.items() if name in published_classes(kind)} if schema.published else {})
+    return body | (
+        {name: value for name, value in added.items() if name in published_classes(kind)}
+        if schema.published
+        else {}
+    )
 
 
 BODIES: Final = bodies()
@@ -203,7 +207,8 @@ def test_no_event_holds_a_field_that_is_not_granted(kind: str, data: st.DataObje
     assert leaked(shown, kind, set(granted)) == set()
 
 
-RESULT: Final = {
+FAULT: Final = {name: f"result-error-{name}" for name in ("pointer", "code", "detail", "detail_ar")}
+RESULT: Final[Mapping[str, Any]] = {
     "line": 1_000_001,
     "row": 1_000_002,
     "reference": "result-reference",
@@ -212,7 +217,7 @@ RESULT: Final = {
     "reason": "result-reason",
     "expected_at": "result-expected",
     "visa": {name: f"result-visa-{name}" for name in ("number", "valid_from", "valid_until", "stay_until")},
-    "errors": [{name: f"result-error-{name}" for name in ("pointer", "code", "detail", "detail_ar")}],
+    "errors": [FAULT],
     "updated_at": "result-updated",
     "clearance": "result-clearance",
 }
@@ -226,7 +231,7 @@ def test_no_result_holds_a_field_that_is_not_granted(granted: set[str]) -> None:
         name.removeprefix("message."): f"v {name}" for name in RESULT_CLASSES if name.startswith("message.")
     }
     faults = [
-        {"line": 1_000_001, "row": 1_000_002, "reference": "result-reference", **RESULT["errors"][0]},
+        {"line": 1_000_001, "row": 1_000_002, "reference": "result-reference", **FAULT},
         {"line": 1_000_001, "application": {"name": "result-whole"}},
     ]
     said = set(scalars(needs.result(RESULT)))
@@ -249,7 +254,7 @@ def test_no_result_holds_a_field_that_is_not_granted(granted: set[str]) -> None:
 def test_a_webhook_says_nothing_of_what_an_event_says(kind: str) -> None:
     from gateway.ledger.records import StoredEvent
 
-    values = {name: None for name in StoredEvent.__slots__}
+    values: dict[str, Any] = dict.fromkeys(StoredEvent.__slots__)
     values |= {
         "seq": 7, "id": "event", "receiver": "sc-01", "kind": kind, "subject": "subject", "sealed": b"sealed",
         "data_key": b"key", "created_at": 1_800_000_000_000_000, "message_id": "somebody-elses",
@@ -264,7 +269,10 @@ def test_a_webhook_says_nothing_of_what_an_event_says(kind: str) -> None:
 
 def test_a_converter_that_reads_the_body_by_another_way_is_seen() -> None:
     body = BODIES["visa.application"]
-    output = [{"person": Projection({"birth_date": body["birth_date"]})["birth_date"]}, body["name"]["family"]]
+    output = [
+        {"person": Projection({"birth_date": body["birth_date"]})["birth_date"]},
+        body["name"]["family"],
+    ]
     assert leaked(output, "visa.application", {"birth_date"}) == {"name.family"}
 
 

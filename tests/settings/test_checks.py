@@ -239,9 +239,7 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, str], str, Catalogue]] = [
         {},
         ("confidentiality", "[passport.number]"),
         "operation 'interior.issue' needs field 'batch.season', which is not granted",
-        {
-            "interior.issue": replace(OPERATIONS["interior.issue"], context_needs=frozenset({"batch.season"})),
-        },
+        {"interior.issue": replace(OPERATIONS["interior.issue"], context_needs=frozenset({"batch.season"}))},
     ),
 ]
 

@@ -96,7 +96,7 @@ def test_visas_are_issued_through_signed_messages() -> None:
     """The whole demonstration: NIC with RSA, Passports and Foreign Affairs with ECDSA."""
     done = subprocess.run(
         [sys.executable, "run_gateway.py", "demo", "--signed", "-n", "5", "--seed", "3", "--json"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     story = json.loads(done.stdout)

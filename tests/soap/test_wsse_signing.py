@@ -70,6 +70,8 @@ def test_xmlsec_takes_what_we_sign(kind: str, dialect: Dialect) -> None:
     pair = signed.key("umrah-gateway", kind)
     root = etree.fromstring(Signer(pair).write(dialect, HEADER, CONTENT, CLOCK.now()))
     _verified_by_xmlsec(root, pair)
+    references = {each.get("URI") for each in root.iter(f"{{{DS}}}Reference")}
+    assert references == {"#Body", "#Timestamp", "#MessageHeader", "#Token"}
     part(root, "a").text = "another"
     with pytest.raises(xmlsec.Error):
         _verified_by_xmlsec(root, pair)

@@ -235,7 +235,8 @@ class PostgresWriter:
         connection.execute("BEGIN")
         row = connection.execute(
             "WITH mark AS (UPDATE last_commit SET key = ?, at = now() WHERE writer = ?)"
-            f" SELECT {lock}(?, ?) AS locked, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now",
+            f" SELECT {lock}(?, ?) AS locked,"
+            " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now",
             (key, self._name, LOCK_CLASS, RECORDS),
         ).fetchone()
         if row is None:
