@@ -20,7 +20,7 @@ from schemas.application import BatchHeader, leaves
 from schemas.application import field_classes as of_applications
 from schemas.confidentiality import Confidentiality
 from schemas.hijri import first_day, season
-from schemas.kinds import KINDS, published_classes
+from schemas.kinds import KINDS, field_classes, published_classes
 from schemas.kinds.record import marks
 from tests.bus.broker import PrivateBroker
 from tests.canary.filling import PLAYED, WITHOUT_ON_A_LINE
@@ -129,6 +129,8 @@ def _reason(kind: str, path: str, excused: Mapping[tuple[str, str], str]) -> str
         )
     if kind in KINDS and KINDS[kind].outgoing:
         return "made by the gateway of others' fields"
+    if kind in KINDS and path not in field_classes(kind):
+        return "added by the gateway"
     return excused.get((kind, path), "")
 
 

@@ -39,13 +39,14 @@ def main() -> int:
     parser.add_argument("--fuzz", type=int, default=2_000, metavar="N", help="cases by chance (default 2000)")
     parser.add_argument("--seed", type=int, default=None, help="of the cases by chance (default: the day)")
     parser.add_argument("--section", help="only rows of this section; nothing is written")
+    parser.add_argument("--no-table", action="store_true", help="only by chance; the table stays as it is")
     given = parser.parse_args()
     seed = int(datetime.now(UTC).strftime("%Y%m%d")) if given.seed is None else given.seed
-    rows = [row for row in ROWS if given.section in (None, row.section)]
+    rows = [row for row in ROWS if given.section in (None, row.section) and not given.no_table]
     if PrivateBroker.script() is None:
         rows = [row for row in rows if row.door != "amqp"]
         print("RabbitMQ is not installed: the rows of AMQP are left out", file=sys.stderr)
-    results = _with_site(lambda site: _shown(judge(rows, site)))
+    results = _with_site(lambda site: _shown(judge(rows, site))) if rows else []
     bad = [result for result in results if result.faults]
     report = (
         _with_site(lambda site: fuzz(site, given.fuzz, seed)) if given.fuzz and not given.section else None
@@ -84,22 +85,17 @@ def _shown(results: Iterable[Result]) -> list[Result]:
 
 
 def _write(results: list[Result], report: Report | None, seed: int) -> None:
-    known = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
-    long = known.get("fuzz")
-    if report is not None and sum(report.cases.values()) >= LONG:
-        long = {"date": _today(), "seed": seed, "machine": _machine(), **report.as_document()}
-    document = {
-        "date": _today(),
-        "machine": _machine(),
-        "limits": {"seconds": LONGEST_S, "memory_mb": MOST_MB},
-        "rows": [as_document(result) for result in results],
-        "fuzz": long,
-    }
-    FILE.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    document = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {"fuzz": None}
     page = PAGE.read_text("utf-8")
-    page = _between(page, "table", _summary(results) + "\n".join(as_markdown(results)))
-    if long is not None:
-        page = _between(page, "fuzz", _told(long))
+    if results:
+        document |= {"date": _today(), "machine": _machine(), "rows": [as_document(each) for each in results]}
+        document["limits"] = {"seconds": LONGEST_S, "memory_mb": MOST_MB}
+        page = _between(page, "table", _summary(results) + "\n".join(as_markdown(results)))
+    if report is not None and sum(report.cases.values()) >= LONG:
+        run = {"date": _today(), "seed": seed, "machine": _machine(), **report.as_document()}
+        document["fuzz"] = run
+        page = _between(page, "fuzz", _told(run))
+    FILE.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
     PAGE.write_text(page, "utf-8")
 
 

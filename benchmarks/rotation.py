@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="umrah-rotation-") as folder:
-        verdict = Rotating(Path(folder), given.messages, given.kills, given.seed).run()
+        verdict = Rotating(Path(folder), given.messages, given.kills, given.seed, calm_s=10).run()
     print(json.dumps(verdict.as_row()), flush=True)
     Path(__file__).with_name("rotation.json").write_text(json.dumps(verdict.as_row(), indent=2) + "\n")
     bad = verdict.unreadable or verdict.set_aside or verdict.longest_pause_s >= LONGEST_PAUSE_S

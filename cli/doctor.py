@@ -24,6 +24,7 @@ from gateway.errors import Misconfigured
 from gateway.settings import Settings, lint, load
 from gateway.settings.certificates import certificate_of, named_certificates, read_certificates
 from gateway.settings.model import Listener
+from gateway.web.operators import operators_directory
 
 #: The versions with the WAL-reset fault, both included (docs/decisions/0003).
 WAL_RESET_FAULT: Final = ((3, 7, 0), (3, 51, 2))
@@ -216,6 +217,23 @@ def _secret_files(data_dir: Path) -> Iterator[Path]:
                 yield path
 
 
+def _operators(place: Place) -> Iterator[Finding]:
+    """Whether tokens and roles go together. Before the first start there are no tokens."""
+    there = {path.stem for path in operators_directory(place.data_dir).glob("*.token")}
+    if place.settings is None or not there:
+        return
+    named = set(place.settings.gateway.operators)
+    if without := sorted(named - there):
+        text = f"no token for {', '.join(without)}"
+        advice = "make the file operators/NAME.token (mode 0600), or take the name out of gateway.yaml"
+        yield Finding(Level.WARN, "operators", text, advice)
+    if unknown := sorted(there - named):
+        text = f"no role for {', '.join(unknown)}"
+        yield Finding(Level.WARN, "operators", text, "give it a role under operators in gateway.yaml")
+    if there == named:
+        yield Finding(Level.OK, "operators", f"{len(there)}, each with a token and a role")
+
+
 def _disk(place: Place) -> Iterator[Finding]:
     free = shutil.disk_usage(_existing(place.data_dir)).free
     text = f"{free / (1 << 30):.1f} GiB free"
@@ -298,6 +316,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     _certificates,
     _data_directory,
     _secrets,
+    _operators,
     _disk,
     _listeners,
     _clock,

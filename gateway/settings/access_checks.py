@@ -12,8 +12,8 @@ from gateway.settings.draft import Draft
 from gateway.settings.validation import suggestion
 from schemas.confidentiality import Confidentiality
 
-#: The highest class that an operator of a role may reveal, whatever a list says. Whoever only looks at states,
-#: or after keys, reveals nothing of a person; secret fields are for auditors alone.
+#: The highest class that an operator of a role may reveal, whatever a list says. Viewers and administrators
+#: reveal nothing of a person; secret fields are for auditors alone.
 CLEARANCES: Final[Mapping[Role, Confidentiality]] = MappingProxyType(
     {
         "viewer": Confidentiality.PUBLIC,

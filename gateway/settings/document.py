@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 #: A way into the data: keys of mappings and indices of sequences.
@@ -94,13 +95,21 @@ def read(path: Path) -> tuple[Document, list[Fault]]:
     """Read one file. What cannot be read is told by the faults; `data` is then None."""
     try:
         text = _text(path)
-        node = YAML(typ="safe", pure=True).compose(text)
+        node = _composed(text)
         if node is not None:
             document, faults = _Walk(str(path)).document(node)
             return replace(document, text=text), faults
-    except (OSError, UnicodeDecodeError, RecursionError, YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, YAMLError, ReusedAnchorWarning) as error:
         return Document(str(path)), [_unreadable(path, error)]
     return Document(str(path)), [Fault(str(path), 1, 1, "is empty")]
+
+
+def _composed(text: str) -> Node | None:
+    """The tree of a file. An anchor that is set twice is a slip: raised, where the library only warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ReusedAnchorWarning)
+        node: Node | None = YAML(typ="safe", pure=True).compose(text)
+        return node
 
 
 def _text(path: Path) -> str:
@@ -121,6 +130,8 @@ def _unreadable(path: Path, error: Exception) -> Fault:
             return Fault(str(path), 1, 1, f"cannot be read: {error.strerror}")
         case UnicodeDecodeError():
             return Fault(str(path), 1, 1, "is not UTF-8")
+        case ReusedAnchorWarning():
+            return Fault(str(path), 1, 1, "sets one anchor twice")
         case RecursionError():
             return Fault(str(path), 1, 1, "is nested too deep")
         case _:

@@ -27,6 +27,14 @@ def edit_a_byte(log: Log, random: Random) -> Lines:
     return cut(bytes(text))
 
 
+def edit_the_counts(log: Log, random: Random) -> Lines:
+    """The first line says that there is more, or less."""
+    entries, made = len(_entries(log.lines)), len(log.checkpoints)
+    more, fewer = random.randrange(1, 9), random.randrange(made)
+    return [random.choice([audit_file.header(entries + more, made), audit_file.header(entries, fewer)]),
+            *log.lines[1:]]  # fmt: skip
+
+
 def edit_a_field(log: Log, random: Random) -> Lines:
     """An entry says something else, in well-formed JSON."""
     lines, n = list(log.lines), random.choice(_entries(log.lines))
@@ -156,8 +164,8 @@ def change_a_head(log: Log, random: Random) -> Lines:
 ALL: Mapping[str, Tampering] = {
     tampering.__name__: tampering
     for tampering in (
-        edit_a_byte, edit_a_field, delete_lines, insert_a_line, reorder, reorder_chains, truncate, roll_back,
-        forge_a_tail, forge_with_another_key, swap_chains, drop_a_text, drop_a_checkpoint, change_a_head,
+        edit_a_byte, edit_the_counts, edit_a_field, delete_lines, insert_a_line, reorder, reorder_chains,
+        truncate, roll_back, forge_a_tail, forge_with_another_key, swap_chains, drop_a_text, drop_a_checkpoint, change_a_head,
     )
 }  # fmt: skip
 

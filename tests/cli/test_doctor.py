@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from gateway.web.operators import ensure_operator_tokens, operators_directory
 from tests.cli.command import CONFIG, Command
 
 
@@ -169,3 +170,14 @@ def test_a_clock_behind_the_ledgers_last_write_fails(run: Command, files: Path, 
     ended = run("doctor", "--config", files, "--json")
     assert ended.code == 1
     assert levels(ended.document, "clock") == ["fail"]
+
+
+def test_operators_have_a_token_and_a_role_each(run: Command, files: Path, tmp_path: Path) -> None:
+    ensure_operator_tokens(tmp_path / "data")
+    assert levels(run("doctor", "--config", files, "--json").document, "operators") == ["ok"]
+    folder = operators_directory(tmp_path / "data")
+    (folder / "operator-2.token").rename(folder / "somebody.token")
+    found = run("doctor", "--config", files, "--json").document
+    assert levels(found, "operators") == ["warn", "warn"]
+    texts = [one["text"] for one in found["findings"] if one["about"] == "operators"]
+    assert texts == ["no token for operator-2", "no role for somebody"]

@@ -18,10 +18,10 @@ COMMANDS = (
     "demo", "season", "serve", "simulate", "sample", "send", "status", "results", "errors", "token",
     "check-config", "messages", "show", "why", "retry", "cancel", "resolve", "doctor", "version",
     "message", "notifications", "kinds", "calendar",
-    "report", "quotas", "census", "webhooks", "audit", "disclosures",
+    "report", "quotas", "census", "webhooks", "audit", "disclosures", "keys", "retention",
 )  # fmt: skip
-#: What serves until it is stopped has no document to give; of `report` and `audit`, each command has one.
-WITHOUT_JSON = ("serve", "simulate", "report", "audit")
+#: What serves until it is stopped has no document to give; of those with commands of their own, each has one.
+WITHOUT_JSON = ("serve", "simulate", "report", "audit", "keys", "retention")
 
 
 def test_every_command_is_there_and_no_other() -> None:

@@ -99,7 +99,7 @@ def _rows() -> Iterator[Row]:
     yield row("signed by nobody known", _by_another, "signature_invalid")
     replies = "[replies that are signed](../tests/soap/test_signed_replies.py)"
     yield Row(_SECTION, "a partner's reply that is not signed, or signed by another", tried_by=replies)
-    tls = "[client certificates](../tests/web/test_tls.py)"
+    tls = "[client certificates](../tests/web/transport)"
     yield Row(_SECTION, "a certificate of nobody known, of another party, past its end", tried_by=tls)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from adapters.service_centers.sample import sample_batch, write_batch
@@ -47,6 +48,9 @@ class Verdict:
     retired: int
     #: The longest that a small batch waited for its 202 while no kill was in between, in seconds.
     longest_pause_s: float
+    #: The same in the seconds before the rotation, on this machine, under this load.
+    longest_pause_before_s: float
+    median_pause_s: float
     probes: int
     rotation_s: float
     seconds: float
@@ -63,10 +67,13 @@ class Rotating:
     messages: int
     kills: int
     seed: int = 1
+    #: How long is looked at intake before, to compare.
+    calm_s: float = 0.5
     _stop: threading.Event = field(default_factory=threading.Event)
     #: Even: the gateway is up. Odd: it was killed and is not back yet.
     _life: int = 0
     _pauses: list[float] = field(default_factory=list)
+    _before: list[float] = field(default_factory=list)
     _within: int = 0
 
     def run(self) -> Verdict:
@@ -78,6 +85,8 @@ class Rotating:
             self._home.start_gateway()
             self._send(self.messages)
             probe.start()
+            self._stop.wait(self.calm_s)
+            self._before, self._pauses = self._pauses, []
             rotation_s = self._rotate_and_kill()
             self._stop.set()
             probe.join(timeout=60)
@@ -189,6 +198,8 @@ class Rotating:
             under_old_keys=sum(n for key, n in by_key.items() if key not in newest.values()),
             retired=sum(version.retired for version in versions),
             longest_pause_s=round(max(self._pauses, default=0.0), 3),
+            longest_pause_before_s=round(max(self._before, default=0.0), 3),
+            median_pause_s=round(median(self._pauses or [0.0]), 3),
             probes=len(self._pauses),
             rotation_s=round(rotation_s, 1),
             seconds=round(time.monotonic() - began, 1),

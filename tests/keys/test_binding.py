@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,23 @@ def test_of_all_pairs_of_places_none_opens_what_the_other_holds(made: list[Place
             with pytest.raises(Unsealable):
                 VAULT.open(key, sealed[one], place=other)
         assert VAULT.open(keys[one.message_id], sealed[one], place=one) == {"of": repr(one)}
+
+
+def test_no_place_opens_what_a_neighbour_holds_that_differs_in_one_part_only() -> None:
+    """Every pair of two parties, two messages, all columns and three revisions, under one data key."""
+    key = VAULT.new_data_key("m", "visa")
+    near = [Place(*parts) for parts in product(("sc-01", "sc-02"), ("m", "n"), COLUMNS, (1, 2, 3))]
+    sealed = {place: VAULT.seal(key, {}, place=place) for place in near}
+    opened = {(one, other) for one in near for other in near if _opens(key, sealed[one], other)}
+    assert opened == {(place, place) for place in near}
+
+
+def _opens(key: DataKey, sealed: bytes, place: Place) -> bool:
+    try:
+        VAULT.open(key, sealed, place=place)
+    except Unsealable:
+        return False
+    return True
 
 
 @settings(max_examples=100, deadline=None)

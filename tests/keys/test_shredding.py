@@ -220,10 +220,19 @@ async def test_what_its_center_has_not_confirmed_is_kept_longer(world: World) ->
     assert "visa-2026-11" in await shredded(world)
 
 
-async def test_what_is_not_over_keeps_its_bucket(world: World) -> None:
+async def test_a_batch_that_is_not_over_keeps_its_bucket(world: World) -> None:
     await plant(world)
     await world.submit(world.applications(1, seed=11), key="open")
     world.clock.pass_by(days=TWO_YEARS + 6 * 31)
+    assert await shredded(world) == []
+
+
+async def test_a_message_that_is_not_over_keeps_its_bucket(world: World) -> None:
+    """A cancellation that was never carried; its application's batch is long completed."""
+    planted = await plant(world)
+    await operate.cancel_application(CENTER, planted.application, world.engine)
+    world.clock.pass_by(days=TWO_YEARS)
+    assert await world.engine.ledger.busy_keys() == frozenset()
     assert await shredded(world) == []
 
 

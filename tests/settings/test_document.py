@@ -88,3 +88,10 @@ def test_places_move_up_when_an_item_is_dropped(tmp_path: Path) -> None:
     assert moved.at_value(("a", 0), "") == document.at_value(("a", 1), "")
     assert moved.at_key(("a", 1, "r"), "") == document.at_key(("a", 2, "r"), "")
     assert moved.data == document.data
+
+
+def test_an_anchor_that_is_set_twice_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("a: &x 1\nb: &x 2\n")
+    _, (fault,) = read(path)
+    assert fault.text == "sets one anchor twice"
