@@ -37,7 +37,7 @@ from gateway.ledger.vault import DataKey, Place, Vault
 from gateway.message import Disclosure, Projection
 from gateway.observe.log import configure_logging
 from gateway.pipeline.admit import admit
-from gateway.policies.confidentiality import NeedToKnow
+from gateway.policies.confidentiality import _FACTS, NeedToKnow
 from tests.pipeline.world import submission
 
 _NOTHING = DataKey(b"", None, "")  # type: ignore[arg-type]
@@ -54,7 +54,10 @@ def take_confidentiality_out() -> None:
     vault.blind_index = lambda self, season, *values: "\x1f".join(values).encode()
     need_to_know: Any = NeedToKnow
     need_to_know.project = lambda self, operation, destination, body, batch: _Whole(
-        {**body, "batch": {name: getattr(batch, name) for name in batch.__slots__}}
+        {
+            **body,
+            "batch": {path.removeprefix("batch."): getattr(batch, name) for path, name in _FACTS.items()},
+        }
     )
     need_to_know.context = lambda self, operation, destination, context: context
     need_to_know.disclosure = lambda self, *asked: _GIVEN

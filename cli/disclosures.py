@@ -125,9 +125,9 @@ def show_disclosures(found: Record) -> None:
     """Everything that was given, in order, then what is known of the messages."""
     columns = ("at", "receiver", "operation", "fields", "purpose", "rule", "batch", "lines", "")
     output.table(columns, (_row(one) for one in found["disclosures"]))
-    columns = ("message", "kind", "party", "batch", "line", "state")
     names = ("id", "kind", "party", "batch_id", "line", "state")
-    output.table(columns, ([one[name] for name in names] for one in found["messages"]))
+    messages = ([one[name] for name in names] for one in found["messages"])
+    output.table(("message", "kind", "party", "batch", "line", "state"), messages)
     for id in found["under_way"]:
         output.note(f"{id} is being carried at this moment: a partner may be given something right now")
 

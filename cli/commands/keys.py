@@ -18,7 +18,7 @@ app.add_typer(
     _keys,
     name="keys",
     help="The keys that everything is sealed under: list them, rotate them.",
-    epilog=examples("keys list", 'keys rotate --reason "yearly"'),
+    epilog=examples("keys list"),
     rich_help_panel=OPERATORS,
 )
 _retention = typer.Typer(no_args_is_help=True)
@@ -26,7 +26,7 @@ app.add_typer(
     _retention,
     name="retention",
     help="How long things are kept: what is due when, legal holds, shredding.",
-    epilog=examples("retention list", 'retention hold --message 0198c7a3-… --reason "court order"'),
+    epilog=examples("retention list"),
     rich_help_panel=OPERATORS,
 )
 

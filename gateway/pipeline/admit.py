@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.errors import Conflict, Refused
 from gateway.ledger.port import AlreadyAccepted, BatchOpening, BeingReceived, Opened
-from gateway.ledger.vault import DataKey, Place
+from gateway.ledger.vault import DataKey, Place, Unsealable
 from gateway.message import BatchFacts, BatchId, new_id
 from gateway.observe.log import log
 from gateway.pipeline.authorise import authorise
@@ -153,9 +153,12 @@ async def _first_answer(submission: Submission, first: AlreadyAccepted, engine: 
     digest = await BodyReader(submission, engine.settings.gateway.intake).digest()
     if digest != first.payload_sha:
         raise Conflict("idempotency_key_reused")
-    key = engine.vault.data_key(first.batch_id, first.data_key)
-    place = Place(submission.party, first.batch_id, "receipt", 1)
-    kept = engine.vault.open(key, first.sealed_receipt, place=place)
+    try:
+        key = engine.vault.data_key(first.batch_id, first.data_key)
+        place = Place(submission.party, first.batch_id, "receipt", 1)
+        kept = engine.vault.open(key, first.sealed_receipt, place=place)
+    except Unsealable:
+        return await _what_is_left(first, engine)
     return Receipt(
         batch_id=first.batch_id,
         counts=kept["counts"],
@@ -163,6 +166,17 @@ async def _first_answer(submission: Submission, first: AlreadyAccepted, engine: 
         more_rejected=kept["more_rejected"],
         replayed=True,
     )
+
+
+async def _what_is_left(first: AlreadyAccepted, engine: Engine) -> Receipt:
+    """The first answer where it was damaged or shredded: the counts stand elsewhere, the rejected by page."""
+    log.error("unsealable", action="unsealable", batch_id=first.batch_id)
+    batch = await engine.ledger.batch(first.batch_id)
+    if batch is None:
+        raise AssertionError("an accepted batch is never removed")
+    rejected = batch.counts.get("rejected", 0)
+    counts = Tally(lines=batch.lines, rejected=rejected).counts()
+    return Receipt(first.batch_id, counts, (), more_rejected=rejected > 0, replayed=True)
 
 
 def _measure(intake: OpenIntake, tally: Tally, engine: Engine) -> None:

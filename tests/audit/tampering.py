@@ -165,7 +165,8 @@ ALL: Mapping[str, Tampering] = {
     tampering.__name__: tampering
     for tampering in (
         edit_a_byte, edit_the_counts, edit_a_field, delete_lines, insert_a_line, reorder, reorder_chains,
-        truncate, roll_back, forge_a_tail, forge_with_another_key, swap_chains, drop_a_text, drop_a_checkpoint, change_a_head,
+        truncate, roll_back, forge_a_tail, forge_with_another_key, swap_chains, drop_a_text,
+        drop_a_checkpoint, change_a_head,
     )
 }  # fmt: skip
 

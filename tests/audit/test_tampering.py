@@ -101,9 +101,10 @@ def test_a_receipt_of_an_earlier_checkpoint_fits_a_log_that_went_on() -> None:
 
 def test_a_key_is_trusted_only_if_it_was_given(log: Log) -> None:
     assert verified(log.lines, keys=[log.signer.key()]).key_from == "given"
-    with pytest.raises(Tampered) as fault:
-        verified(log.lines, keys=[KeySigner().key()])
-    assert fault.value.code == "key_not_trusted"
+    for receipt in (None, log.receipt):
+        with pytest.raises(Tampered) as fault:
+            verified(log.lines, receipt, keys=[KeySigner().key()])
+        assert (fault.value.code, fault.value.line == 0) == ("key_not_trusted", receipt is not None)
 
 
 def test_the_key_may_change_only_between_keys_that_are_given() -> None:

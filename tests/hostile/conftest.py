@@ -14,7 +14,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("memory is read from /proc, which only Linux has")
     # A machine that runs other tests meanwhile is given more time for a partner's call.
-    made = Site(Path(tmp_path_factory.mktemp("hostile")), deadline_s=3.0)
+    made = Site(Path(tmp_path_factory.mktemp("hostile")), deadline_s=2.0)
     try:
         made.start()
         yield made

@@ -318,8 +318,8 @@ def _ndjson_rows() -> Iterator[Row]:
     )
     yield Row(
         section,
-        "20 MB of blank lines",
-        _posted(_NDJSON, lambda: json.dumps(header()).encode() + b"\n" * (20 * _MB)),
+        "5 MB of blank lines",
+        _posted(_NDJSON, lambda: json.dumps(header()).encode() + b"\n" * (5 * _MB)),
         "422 batch_empty",
         door="ndjson",
     )

@@ -139,7 +139,7 @@ def _length_and_chunked(gateway: Gateway) -> bytes:
 def _too_long(gateway: Gateway) -> Iterator[bytes]:
     """Over the limit, its length announced by nobody."""
     head = batch_request(gateway, b"", "application/x-ndjson", headers={"Transfer-Encoding": "chunked"})
-    return iter([head, *chunked(repeat(b"\n" * _MB, 30))])
+    return iter([head, *chunked(repeat(b"\n" * _MB, 10))])
 
 
 def _too_long_message(gateway: Gateway) -> Iterator[bytes]:
@@ -402,7 +402,7 @@ def _rows() -> Iterator[Row]:
         _raw(_too_long, hasty=True),
         "413 batch_too_large",
         hasty=True,
-        note="the limit is 20 MB here",
+        note="the limit is 5 MB here",
     )
     yield Row(section, "message over 1 MB, chunked", _raw(_too_long_message), "413 body_too_large")
     yield Row(section, "two Content-Lengths", _raw(_two_lengths), "400 bad_request")

@@ -291,5 +291,5 @@ _SIGNING: Final = [
 _HASTY: Final = [
     ("header_timeout_s: 10 ", "header_timeout_s: 0.5 "),
     ("body_timeout_s: 300 ", "body_timeout_s: 0.8 "),
-    ("max_batch_bytes: 200000000 ", "max_batch_bytes: 20000000 "),
+    ("max_batch_bytes: 200000000 ", "max_batch_bytes: 5000000 "),
 ]

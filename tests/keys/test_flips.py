@@ -12,9 +12,10 @@ import pytest
 from gateway.errors import Uncertain
 from gateway.ledger.records import MessageRow
 from gateway.ledger.sqlite.writer import Transaction
-from gateway.ledger.vault import Unsealable
+from gateway.ledger.vault import Place, Unsealable
 from gateway.message import Absent, BatchId, Deferred, MessageId
 from gateway.pipeline import operate, report
+from gateway.pipeline.intake import Receipt
 from gateway.pipeline.worker import Worker
 from gateway.states import Outcome, State
 from tests.flows.office import COMMITTEE, LICENSING, send, told
@@ -143,11 +144,23 @@ async def test_25_of_receipts_are_found_and_the_batch_goes_on(world: World) -> N
     receipt = await world.submit(1)
     for turn in range(25):
         async with flipped(world, "batch", ("sealed_receipt", "data_key")[turn % 2], [str(receipt.batch_id)]):
+            again = await world.submit(1)
+            assert (again.replayed, again.counts) == (True, receipt.counts)
             with pytest.raises(Unsealable):
-                await world.submit(1)
+                await _opened_receipt(world, receipt)
     assert (await world.submit(1)).replayed
     await carry_all(world)
     assert (await world.only(receipt)).outcome is Outcome.ISSUED
+
+
+async def _opened_receipt(world: World, receipt: Receipt) -> dict[str, Any]:
+    rows = await in_database(
+        world, lambda tx: tx.all("SELECT * FROM batch WHERE id = ?", (receipt.batch_id,))
+    )
+    vault = world.engine.vault
+    key = vault.data_key(rows[0]["id"], rows[0]["data_key"])
+    place = Place(rows[0]["party"], rows[0]["id"], "receipt", 1)
+    return vault.open(key, rows[0]["sealed_receipt"], place=place)
 
 
 async def test_25_of_events_cost_those_their_data_and_the_next_is_told(world: World) -> None:

@@ -51,7 +51,7 @@ class Connection:
 
     def executemany(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
         with self._inner.cursor() as cursor:
-            cursor.executemany(statement(sql), values)  # type: ignore[arg-type]
+            cursor.executemany(statement(sql), values)
 
     @property
     def usable(self) -> bool:
