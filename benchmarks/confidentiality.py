@@ -31,8 +31,8 @@ from benchmarks.measure import _running
 from cli.bootstrap import Gateway, build
 from cli.demo import settings_in
 from cli.serve import run
-from gateway.ledger.sqlite import journal
-from gateway.ledger.sqlite.journal import JournalPage
+from gateway.ledger.sql import journal
+from gateway.ledger.sql.journal import JournalPage
 from gateway.ledger.vault import DataKey, Place, Vault
 from gateway.message import Disclosure, Projection
 from gateway.observe.log import configure_logging

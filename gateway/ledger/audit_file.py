@@ -26,7 +26,7 @@ from gateway.ledger.records import Checkpoint, JournalRow
 
 TYPE: Final = "umrah-gateway-audit/1"
 #: Longer lines are no lines of ours: a configuration file is far smaller.
-LONGEST_LINE: Final = 33_554_432
+LONGEST_LINE: Final = 16_777_216
 #: The action of the entry that names the texts of a configuration.
 CONFIGURATION: Final = "configuration"
 _DIGEST: Final = re.compile(rb"[0-9a-f]{64}")

@@ -287,9 +287,7 @@ class Ledger(Keeping, Protocol):
     async def entries(self, wanted: EntriesWanted, *, after: int, span: int) -> Sequence[JournalRow]:
         """Those wanted among the `span` entries (by `seq`) that follow `after`, in order."""
 
-    async def entries_about(
-        self, passports: Sequence[bytes], wanted: EntriesWanted
-    ) -> Sequence[JournalRow]:
+    async def entries_about(self, passports: Sequence[bytes], wanted: EntriesWanted) -> Sequence[JournalRow]:
         """Those wanted of what is known of these persons: of their messages, and of the batches of these."""
 
     async def configurations(self) -> Sequence[JournalRow]:

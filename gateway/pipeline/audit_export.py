@@ -84,7 +84,7 @@ class _Log:
             return None
         while not rows and not self._ended:
             await self._read_page()
-        if not rows or rows[0].number > last:
+        if not rows:
             return None
         self._given[chain] = rows[0].number
         return rows.popleft()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.ledger.records import EntriesWanted
-from gateway.ledger.sqlite import disclosing
+from gateway.ledger.sql import disclosing
 from gateway.ledger.sqlite.connection import Connection, migrate
 from gateway.message import Micros
 

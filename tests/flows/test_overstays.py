@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Refused
-from gateway.flows.subjects import visa_index
 from gateway.flows.overstays import over_limit
+from gateway.flows.subjects import visa_index
 from gateway.ledger.books import Presence
 from gateway.ledger.records import MessageFilter
 from gateway.message import MessageId, PartyId

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import socket
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.hostile import ministry
@@ -36,11 +38,18 @@ def _command(**given: Any) -> Callable[[], bytes]:
     return body
 
 
-class _Rows:
-    """Unpickled, it would leave a file behind."""
+@dataclass
+class _Calling:
+    """Unpickled, it calls where nobody may come."""
+
+    port: int
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        return (open, ("/tmp/umrah-unpickled", "w"))
+        return socket.create_connection, (("127.0.0.1", self.port),)
+
+
+def _pickled(**properties: Any) -> Callable[[Site], Act]:
+    return lambda site: _sent(lambda: pickle.dumps(_Calling(site.partner.elsewhere)), **properties)(site)
 
 
 _PICKLE: Final = "application/x-python-serialize"
@@ -51,8 +60,10 @@ def _rows() -> Iterator[Row]:
         prepare = _sent(body, **properties)
         return Row("AMQP", name, prepare, f"set aside: {code}", door="amqp", note=note)
 
-    yield row("pickle", lambda: pickle.dumps(_Rows()), "unsupported_media_type", content_type=_PICKLE)
-    yield row("pickle said to be JSON", lambda: pickle.dumps(_Rows()), "encoding_not_utf8")
+    said = ("pickle", _pickled(content_type=_PICKLE), "unsupported_media_type")
+    unsaid = ("pickle said to be JSON", _pickled(), "encoding_not_utf8")
+    for name, prepare, code in (said, unsaid):
+        yield Row("AMQP", name, prepare, f"set aside: {code}", door="amqp", note="never unpickled")
     yield row(
         "YAML",
         lambda: b"!!python/object/apply:os.system ['true']",

@@ -132,7 +132,8 @@ def _code(ended: Ended) -> str:
         document = json.loads(ended.out)
     except ValueError:
         return " without a document"
-    return f" {document['error']['code']}" if "error" in document else ""
+    found = document.get("error") or document.get("fault")
+    return f" {found['code']}" if found else ""
 
 
 def _half_gzip(folder: Path) -> Path:
@@ -204,6 +205,46 @@ def _formulas_to_mend(site: Site) -> Act:
         return replace(told, bytes_back=ended.err.encode())  # the file is its sender's own
 
     return act
+
+
+# --- an exported log ---------------------------------------------------------------------------------------
+
+Damage = Callable[[bytes], bytes]
+
+
+def _verified(damage: Damage) -> Callable[[Site], Act]:
+    """`audit verify` of an exported log that something was done to."""
+
+    def prepare(site: Site) -> Act:
+        folder = Path(mkdtemp(dir=site.folder))
+        exported = folder / "log.txt"
+        assert _run(site, "audit", "export", exported).code == 0
+        key = site.gateway.home.data / "keys" / "checkpoint.pub"
+        usual = _run(site, "audit", "verify", exported, "--key", key)
+        assert usual.code == 0, usual
+        damaged = _file(folder / "damaged.txt", damage(exported.read_bytes()))
+
+        def act() -> Told:
+            return _told(*_both(_run(site, "audit", "verify", damaged, "--key", key, "--json"), usual))
+
+        return act
+
+    return prepare
+
+
+def _both(ended: Ended, usual: Ended) -> tuple[Ended, Ended, str]:
+    return ended, usual, _code(ended)
+
+
+def _inside(new: bytes) -> Damage:
+    """In the place of the log's middle line."""
+
+    def damage(log: bytes) -> bytes:
+        lines = log.splitlines(keepends=True)
+        lines[len(lines) // 2] = new + b"\n"
+        return b"".join(lines)
+
+    return damage
 
 
 # --- configuration ----------------------------------------------------------------------------------------
@@ -313,6 +354,20 @@ def _rows() -> Iterator[Row]:
         "Files (`send`)",
         "files laid into a folder that the gateway watches",
         not_applicable="it watches none, and opens no file that a message names",
+    )
+
+    def log(name: str, damage: Damage, answer: str) -> Row:
+        return Row("Files (`audit verify`)", name, _verified(damage), answer, long=name not in _IN_SHORT)
+
+    yield log("half-written", lambda found: found[: len(found) // 2], "exit 1 line_cut")
+    yield log("one byte changed", lambda found: found[:-900] + b"X" + found[-899:], "exit 1 line_unreadable")
+    yield log("empty", lambda _found: b"", "exit 1 log_cut")
+    yield log("not a log", lambda _found: b"\x80\x04\x95" + b"\xff" * 10_000, "exit 1 line_cut")
+    yield log("UTF-16", lambda found: found.decode().encode("utf-16"), "exit 1 not_a_log")
+    yield log("a line of 100 MB", _inside(b"x" * 100_000_000), "exit 1 line_cut")
+    yield log("a line nested 100,000 deep", _inside(b"[" * 100_000), "exit 1 line_unreadable")
+    yield log(
+        "a number of 100,000 digits", _inside(b'{"seq": ' + b"9" * 100_000 + b"}"), "exit 1 line_unreadable"
     )
 
     def config(name: str, spoil: Spoil, message: str) -> Row:

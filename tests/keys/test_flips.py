@@ -11,7 +11,7 @@ import pytest
 
 from gateway.errors import Uncertain
 from gateway.ledger.records import MessageRow
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql.transaction import Transaction
 from gateway.ledger.vault import Place, Unsealable
 from gateway.message import Absent, BatchId, Deferred, MessageId
 from gateway.pipeline import operate, report

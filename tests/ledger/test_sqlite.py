@@ -9,9 +9,10 @@ import pytest
 
 from gateway.clock import micros
 from gateway.errors import Misconfigured, Unavailable
+from gateway.ledger.sql.transaction import Transaction
 from gateway.ledger.sqlite.connection import open_writer
 from gateway.ledger.sqlite.ledger import SqliteLedger
-from gateway.ledger.sqlite.writer import GroupCommitWriter, Transaction
+from gateway.ledger.sqlite.writer import GroupCommitWriter
 from gateway.states import State
 from tests.doubles import ManualClock
 from tests.ledger.records import REFERENCE, accepted_batch, claim, intend, line, now, opening, rejected

@@ -11,8 +11,9 @@ import pytest
 
 from gateway.clock import micros
 from gateway.errors import LeaseLost, Unavailable
+from gateway.ledger.sql.transaction import Transaction
 from gateway.ledger.sqlite.connection import IntegrityError, open_writer
-from gateway.ledger.sqlite.writer import GroupCommitWriter, Transaction
+from gateway.ledger.sqlite.writer import GroupCommitWriter
 from tests.doubles import ManualClock
 
 _TABLES = (

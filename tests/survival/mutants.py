@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-import gateway.ledger.sqlite.sweeping as ledger_sweeping
+import gateway.ledger.sql.sweeping as ledger_sweeping
 import gateway.pipeline.carry as pipeline_carry
 from cli.serve import serve
 from gateway.pipeline.commit import Committed

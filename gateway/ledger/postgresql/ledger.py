@@ -23,12 +23,10 @@ from gateway.ledger.postgresql.connection import (
     told_as_ours,
 )
 from gateway.ledger.postgresql.writer import PostgresTransaction, PostgresWriter
-from gateway.ledger.sqlite import carrying, intake, sweeping
-from gateway.ledger.sqlite.books import SqliteBooks
-from gateway.ledger.sqlite.journal import JournalMemory
-from gateway.ledger.sqlite.ledger import SqliteLedger
-from gateway.ledger.sqlite.memory import BookMemory
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql import carrying, intake, sweeping
+from gateway.ledger.sql.journal import JournalMemory
+from gateway.ledger.sql.ledger import SqlLedger
+from gateway.ledger.sql.transaction import Transaction
 from gateway.message import BatchId, Micros
 from gateway.ports import Clock
 
@@ -39,16 +37,14 @@ _CHAINS: Final = 64
 _CHAIN_LOCKS: Final = 1_000
 
 
-class PostgresLedger(SqliteLedger):
+class PostgresLedger(SqlLedger):
     """See `gateway.ledger.port.Ledger`. Leases and due times are measured by the database's clock."""
 
     def __init__(self, url: str, clock: Clock, *, by_database_time: bool = True) -> None:
         """`by_database_time=False` measures by `clock`, which is for tests that turn it."""
+        super().__init__(clock)
         self._url = url
-        self._clock = clock
         self._by_database_time = by_database_time
-        self._cursor = carrying.LaneCursor()
-        self._memory = BookMemory()
         self._seen = -1
         self._journal = JournalMemory()
         self._postgres = PostgresWriter(
@@ -184,9 +180,6 @@ class PostgresLedger(SqliteLedger):
             return sweeping.sweep(tx, tx.now, release, business_now=business_now or now)
 
         return await self._write(work, durable=False)
-
-    def _books(self, tx: Transaction) -> SqliteBooks:
-        return SqliteBooks(tx, self._memory, self._clock.today())
 
 
 def _chain_of_its_own(connection: Connection) -> str:

@@ -28,8 +28,8 @@ from gateway.ledger.postgresql.connection import (
     VIOLATIONS,
     Connection,
 )
-from gateway.ledger.sqlite.journal import ChainMoved, JournalMemory
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql.journal import ChainMoved, JournalMemory
+from gateway.ledger.sql.transaction import Transaction
 from gateway.message import Micros, new_id
 from gateway.observe.log import log
 

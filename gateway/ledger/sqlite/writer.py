@@ -23,59 +23,13 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from gateway.errors import GatewayError, Unavailable
-from gateway.ledger.sqlite.connection import Connection, DatabaseError, IntegrityError, Row
-from gateway.ledger.sqlite.counters import BatchCounters
-from gateway.ledger.sqlite.journal import JournalMemory, JournalPage
-from gateway.ledger.sqlite.outbox import OutboxPage
+from gateway.ledger.sql.journal import JournalMemory
+from gateway.ledger.sql.transaction import Transaction
+from gateway.ledger.sqlite.connection import Connection, DatabaseError, IntegrityError
 from gateway.message import Micros
 
 T = TypeVar("T")
 _GROUP = 512
-
-
-class Transaction:
-    """What a unit of work sees of the database.
-
-    One process writes here and nothing runs beside a transaction: rows need no locks. A database that several
-    processes write to overrides what is said of them.
-    """
-
-    #: What a query ends in whose rows are about to be changed.
-    for_update = ""
-    #: The same, leaving out rows that another transaction has locked.
-    skip_locked = ""
-
-    def __init__(self, connection: Connection, now: Micros, journal: JournalMemory | None = None) -> None:
-        """`journal`: what is known of the chain; not needed by those who only read."""
-        self._connection = connection
-        self.now = now
-        self.counters = BatchCounters()
-        self.outbox = OutboxPage()
-        self.journal = JournalPage(journal or JournalMemory())
-
-    def own_records(self) -> None:
-        """Before a record gets another version: nobody decides by the records until this is committed."""
-
-    def lock_batches(self, batch_ids: list[str]) -> None:
-        """Before looking whether these batches are complete."""
-
-    def lock_outbox(self) -> None:
-        """Before entries of the outbox get their numbers."""
-
-    def run(self, sql: str, values: Any = ()) -> int:
-        """Execute; the number of rows changed."""
-        count: int = self._connection.execute(sql, values).rowcount
-        return count
-
-    def run_many(self, sql: str, values: list[Any]) -> None:
-        self._connection.executemany(sql, values)
-
-    def one(self, sql: str, values: Any = ()) -> Row | None:
-        return self._connection.execute(sql, values).fetchone()
-
-    def all(self, sql: str, values: Any = ()) -> list[Row]:
-        rows: list[Row] = self._connection.execute(sql, values).fetchall()
-        return rows
 
 
 @dataclass(slots=True)

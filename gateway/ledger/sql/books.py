@@ -9,12 +9,11 @@ from typing import Any
 
 from gateway.ledger.books import Event, Movement, Presence, Quota, QuotaState, Record, Visa
 from gateway.ledger.records import MessageRow, NewMessage
-from gateway.ledger.sqlite import rows
-from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.journal import write_audit
-from gateway.ledger.sqlite.memory import BookMemory
-from gateway.ledger.sqlite.rows import insert_message, record
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql import rows
+from gateway.ledger.sql.journal import write_audit
+from gateway.ledger.sql.memory import BookMemory
+from gateway.ledger.sql.rows import insert_message, record
+from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import BatchFacts, MessageId, Micros, PartyId
 
 #: What is held because of a record waits for any change of them.
@@ -28,7 +27,7 @@ _GATE_READS = frozenset(
 )  # fmt: skip
 
 
-class SqliteBooks:
+class SqlBooks:
     """See `gateway.ledger.books.Books`. Lives as long as its transaction."""
 
     def __init__(self, tx: Transaction, memory: BookMemory, today: date) -> None:

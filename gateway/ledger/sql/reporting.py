@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.ledger.books import Quota, QuotaState
 from gateway.ledger.records import FlowRow, SeasonTotals, Tally
-from gateway.ledger.sqlite.connection import Connection
+from gateway.ledger.sql.transaction import Connection
 
 
 def visa_flow(reader: Connection, since: date, until: date) -> Sequence[FlowRow]:

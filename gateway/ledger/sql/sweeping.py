@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from gateway.ledger.port import Swept
-from gateway.ledger.sqlite import intake
-from gateway.ledger.sqlite.books import give_back
-from gateway.ledger.sqlite.carrying import close_open_attempts
-from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.journal import write_audit
-from gateway.ledger.sqlite.rows import tell_center
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql import intake
+from gateway.ledger.sql.books import give_back
+from gateway.ledger.sql.carrying import close_open_attempts
+from gateway.ledger.sql.journal import write_audit
+from gateway.ledger.sql.rows import tell_center
+from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import Micros
 from gateway.states import FINAL, State, check_move, public_state
 

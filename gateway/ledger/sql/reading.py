@@ -16,9 +16,9 @@ from gateway.ledger.records import (
     Resolution,
     StoredEvent,
 )
-from gateway.ledger.sqlite import rows
-from gateway.ledger.sqlite.connection import Connection
-from gateway.ledger.sqlite.memory import RECORD
+from gateway.ledger.sql import rows
+from gateway.ledger.sql.memory import RECORD
+from gateway.ledger.sql.transaction import Connection
 from gateway.message import BatchId, MessageId, Micros, PartyId
 from gateway.states import PublicState, State
 

@@ -10,9 +10,8 @@ from typing import Any, Final
 from gateway.errors import Conflict
 from gateway.ledger.journal import Entry
 from gateway.ledger.keeping import STORES, Cursor, Position, Rotation, Wrapped
-from gateway.ledger.sqlite.auditing import note
-from gateway.ledger.sqlite.connection import Connection, Row
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql.auditing import note
+from gateway.ledger.sql.transaction import Connection, Row, Transaction
 from gateway.message import Micros
 
 

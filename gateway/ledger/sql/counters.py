@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.states import SETTLED
 
 if TYPE_CHECKING:
-    from gateway.ledger.sqlite.writer import Transaction
+    from gateway.ledger.sql.transaction import Transaction
 
 _SETTLED = ", ".join(f"'{state}'" for state in sorted(SETTLED))
 

@@ -20,13 +20,12 @@ from gateway.ledger.records import (
     Resolved,
     Taken,
 )
-from gateway.ledger.sqlite import rows
-from gateway.ledger.sqlite.books import SqliteBooks, give_back
-from gateway.ledger.sqlite.carrying import settle_parent
-from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.journal import write_audit
-from gateway.ledger.sqlite.rows import insert_message, tell_center
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql import rows
+from gateway.ledger.sql.books import SqlBooks, give_back
+from gateway.ledger.sql.carrying import settle_parent
+from gateway.ledger.sql.journal import write_audit
+from gateway.ledger.sql.rows import insert_message, tell_center
+from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import BatchId, MessageId, Micros, PartyId
 from gateway.states import FINAL, Outcome, State, check_move, public_state
 
@@ -181,7 +180,7 @@ def confirm_resolution(
     operator: str,
     now: Micros,
     settle: Callable[[MessageRow, Resolution], Resolved],
-    books: SqliteBooks,
+    books: SqlBooks,
 ) -> MessageRow:
     row = _row(tx, message_id)
     found = tx.one("SELECT * FROM resolution WHERE message_id = ?", (message_id,))
@@ -229,7 +228,7 @@ def use_token(
     return known is not None and bool(idempotency_key) and known["idempotency_key"] == idempotency_key
 
 
-def put_reference(tx: Transaction, records: Sequence[ReferenceRecord], books: SqliteBooks) -> None:
+def put_reference(tx: Transaction, records: Sequence[ReferenceRecord], books: SqlBooks) -> None:
     """Each stands until a message makes another version of it; then the file's no longer counts."""
     for given in records:
         known = books.record(given.kind, given.id)
@@ -243,9 +242,7 @@ def _kept(facts: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(facts, sort_keys=True, default=str))
 
 
-def take(
-    tx: Transaction, message: NewMessage, work: Callable[[Books], str | None], books: SqliteBooks
-) -> Taken:
+def take(tx: Transaction, message: NewMessage, work: Callable[[Books], str | None], books: SqlBooks) -> Taken:
     known = tx.one(
         "SELECT id, received_at, payload_sha FROM message WHERE party = ? AND idempotency_key = ?",
         (message.party, message.idempotency_key),

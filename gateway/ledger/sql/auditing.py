@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from gateway.ledger.journal import Entry, Head
 from gateway.ledger.records import Checkpoint, JournalRow, Note
-from gateway.ledger.sqlite.connection import Connection, Row
-from gateway.ledger.sqlite.journal import write_audit
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql.journal import write_audit
+from gateway.ledger.sql.transaction import Connection, Row, Transaction
 from gateway.message import Disclosure, Micros
 
 

@@ -11,7 +11,7 @@ from gateway.ledger.records import Note
 from gateway.message import Disclosure, Micros
 
 if TYPE_CHECKING:
-    from gateway.ledger.sqlite.writer import Transaction
+    from gateway.ledger.sql.transaction import Transaction
 
 #: Where one process writes, there is one chain.
 CHAIN: Final = "main"

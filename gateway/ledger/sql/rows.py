@@ -16,8 +16,7 @@ from gateway.ledger.records import (
     Resolution,
     StoredEvent,
 )
-from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId
 from gateway.states import SETTLED, Outcome, PublicState, State, public_state
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.ledger.books import Record
-from gateway.ledger.sqlite import rows
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql import rows
+from gateway.ledger.sql.transaction import Transaction
 
 RECORD = "SELECT * FROM record WHERE kind = ? AND id = ? AND in_force = 1"
 

@@ -13,10 +13,9 @@ from typing import Any, Final
 from gateway.errors import Conflict, Refused
 from gateway.ledger.journal import Entry
 from gateway.ledger.keeping import STORES, Cursor, Hold, KeptMessages, Shredding, Wrapped
-from gateway.ledger.sqlite.auditing import note
-from gateway.ledger.sqlite.connection import Connection, Row
-from gateway.ledger.sqlite.keys_in_use import where_it_is
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql.auditing import note
+from gateway.ledger.sql.keys_in_use import where_it_is
+from gateway.ledger.sql.transaction import Connection, Row, Transaction
 from gateway.ledger.wrapping import bucket_of, key_named, key_of, stub
 from gateway.message import MessageId, Micros
 from gateway.states import FINAL, State

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from gateway.ledger.sqlite.writer import Transaction
+    from gateway.ledger.sql.transaction import Transaction
 
 _COLUMNS: Final = (
     "receiver", "kind", "message_id", "batch_id", "revision", "created_at", "event_id", "subject",

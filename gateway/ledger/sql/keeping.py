@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from gateway.ledger import keeping
 from gateway.ledger.journal import Entry
-from gateway.ledger.sqlite import keys_in_use, shredding
-from gateway.ledger.sqlite.connection import Connection
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql import keys_in_use, shredding
+from gateway.ledger.sql.transaction import Connection, Transaction
 from gateway.message import Micros
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.ledger.records import Disclosed, EntriesWanted, Involved, JournalRow
-from gateway.ledger.sqlite.auditing import journal_row
-from gateway.ledger.sqlite.connection import Connection, Row
+from gateway.ledger.sql.auditing import journal_row
+from gateway.ledger.sql.transaction import Connection, Row
 from gateway.message import BatchId, Disclosure, MessageId, PartyId
 from gateway.states import Outcome, State
 

@@ -14,10 +14,9 @@ from gateway.ledger.port import (
     NewMessage,
     Opened,
 )
-from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.journal import write_audit
-from gateway.ledger.sqlite.rows import insert_message, message
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql.journal import write_audit
+from gateway.ledger.sql.rows import insert_message, message
+from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import BatchId, Micros
 from gateway.states import Outcome, State, check_move, public_state
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.ledger.sqlite.connection import Connection
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql.transaction import Connection, Transaction
 from gateway.message import Micros, PartyId
 
 #: SQLite takes 999 parameters in its oldest builds.

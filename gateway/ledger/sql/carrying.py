@@ -14,11 +14,10 @@ from gateway.ledger.port import (
     Intent,
     Move,
 )
-from gateway.ledger.sqlite.books import SqliteBooks, give_back
-from gateway.ledger.sqlite.connection import Row
-from gateway.ledger.sqlite.journal import write_audit
-from gateway.ledger.sqlite.rows import CLAIMED_COLUMNS, claimed, insert_message, tell_center
-from gateway.ledger.sqlite.writer import Transaction
+from gateway.ledger.sql.books import SqlBooks, give_back
+from gateway.ledger.sql.journal import write_audit
+from gateway.ledger.sql.rows import CLAIMED_COLUMNS, claimed, insert_message, tell_center
+from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import Micros
 from gateway.states import FINAL, Outcome, PublicState, State, check_move, public_state
 
@@ -122,7 +121,7 @@ def _lease(
 # --- move ---------------------------------------------------------------------------------------------------
 
 
-def apply(tx: Transaction, move: Move, books: SqliteBooks) -> Applied | GateClosed | CancelAsked:
+def apply(tx: Transaction, move: Move, books: SqlBooks) -> Applied | GateClosed | CancelAsked:
     if move.intent is not None:
         refusal = _may_intend(tx, move, books)
         if refusal is not None:
@@ -145,7 +144,7 @@ def apply(tx: Transaction, move: Move, books: SqliteBooks) -> Applied | GateClos
     return Applied(cancel_requested=cancel_asked)
 
 
-def _may_intend(tx: Transaction, move: Move, books: SqliteBooks) -> GateClosed | CancelAsked | None:
+def _may_intend(tx: Transaction, move: Move, books: SqlBooks) -> GateClosed | CancelAsked | None:
     """The last look before something irrevocable: a wish to cancel, and the gate."""
     if move.message.parent_id is not None:  # a cancellation takes something back: never gated
         return None

@@ -1,0 +1,1 @@
+"""The transactions and queries of the ledger, in the SQL that both databases read."""
