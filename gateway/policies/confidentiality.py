@@ -201,9 +201,7 @@ class NeedToKnow:
         """What a party may be given by its rejected lines: these lines as they came, and what is wrong."""
         granted = self._result_fields.get(receiver, ())
         fields = tuple(
-            path
-            for path in granted
-            if path == "line" or path in _REJECTED_ONLY or path.startswith("errors.")
+            path for path in granted if path == "line" or path in _REJECTED_ONLY or path.startswith("errors.")
         )
         return Disclosure(party, "rejected_lines", fields, _OWN, self.version)
 

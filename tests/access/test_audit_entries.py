@@ -57,7 +57,7 @@ async def test_each_entry_comes_with_the_policy_in_force_at_it(site: Site) -> No
     policies = {one["configuration"]: one["files"] for one in found if one["type"] == "configuration"}
 
     def policy(entry: Any) -> str:
-        return texts[policies[entry["configuration"]]["confidentiality.yaml"]]
+        return str(texts[policies[entry["configuration"]]["confidentiality.yaml"]])
 
     calls = [one for one in entries(found) if one["action"] == "intent"]
     assert [policy(one) for one in calls] == ["old lists", "new lists"]
@@ -112,12 +112,11 @@ async def test_a_period_is_days_of_riyadh_both_included(site: Site) -> None:
     assert await issuances("?until=2020-01-01") == 0
 
 
-@pytest.mark.parametrize(
-    "query", ["?from=2026-13-01", "?until=yesterday", "?from=99999-01-01", "?until=9999-12-31"]
-)
-async def test_days_that_are_none_are_refused(site: Site, query: str) -> None:
-    answer = await site.get(f"{PATH}{query}", admin=True, token=site.operator_token("auditor-1"))
-    assert (answer.status, answer.code) == (422, "request_invalid")
+async def test_days_that_are_none_are_refused(site: Site) -> None:
+    token = site.operator_token("auditor-1")
+    for query in ("?from=2026-13-01", "?until=yesterday", "?from=99999-01-01", "?until=9999-12-31"):
+        answer = await site.get(f"{PATH}{query}", admin=True, token=token)
+        assert (answer.status, answer.code) == (422, "request_invalid"), query
 
 
 async def test_more_entries_than_a_page_holds_all_come(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

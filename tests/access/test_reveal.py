@@ -104,18 +104,14 @@ async def test_nothing_is_shown_that_could_not_be_noted(site: Site) -> None:
     assert application["passport"]["number"].encode() not in answer.body
 
 
-@pytest.mark.parametrize(
-    "fields", [["address"], ["passport.number", "email"], ["passport"], ["photo"], ["no.such"]]
-)
-async def test_a_field_that_is_not_granted_shows_nothing_at_all_and_is_noted(
-    site: Site, fields: list[str]
-) -> None:
+async def test_a_field_that_is_not_granted_shows_nothing_at_all_and_is_noted(site: Site) -> None:
     message, application = await _message(site)
-    asked = {**WHY, "fields": fields}
-    answer = await site.admin_post(f"/v1/admin/messages/{message}/reveal", asked)
-    assert (answer.status, answer.code) == (403, "field_not_granted")
-    assert [fault["pointer"] for fault in answer.json["errors"]] == [f"/fields/{len(fields) - 1}"]
-    assert application["passport"]["number"].encode() not in answer.body
+    denied = (["address"], ["passport.number", "email"], ["passport"], ["photo"], ["no.such"])
+    for fields in denied:
+        answer = await site.admin_post(f"/v1/admin/messages/{message}/reveal", {**WHY, "fields": fields})
+        assert (answer.status, answer.code) == (403, "field_not_granted"), fields
+        assert [fault["pointer"] for fault in answer.json["errors"]] == [f"/fields/{len(fields) - 1}"]
+        assert application["passport"]["number"].encode() not in answer.body
     assert await noted(site.world.engine.ledger, "reveal") == []
     (refused,) = await noted(site.world.engine.ledger, "refused")
     assert (refused.actor, refused.code) == ("operator-1", "field_not_granted")
@@ -134,24 +130,24 @@ def _status(_site: Site) -> dict[str, Any]:
     return dict(KINDS["licensee.status"].example)
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        {},
-        {"reason": ""},
-        {"reason": "a\nb"},
-        {"fields": ["name.family"]},
-        {**WHY, "fields": []},
-        {**WHY, "fields": "name.family"},
-        {**WHY, "fields": ["x" * 121]},
-        {**WHY, "fields": ["name.family"] * 101},
-        {**WHY, "purpose": "x"},
-    ],
-)
-async def test_nothing_is_revealed_without_a_sound_reason(site: Site, document: Any) -> None:
+UNSOUND: list[Any] = [
+    {},
+    {"reason": ""},
+    {"reason": "a\nb"},
+    {"fields": ["name.family"]},
+    {**WHY, "fields": []},
+    {**WHY, "fields": "name.family"},
+    {**WHY, "fields": ["x" * 121]},
+    {**WHY, "fields": ["name.family"] * 101},
+    {**WHY, "purpose": "x"},
+]
+
+
+async def test_nothing_is_revealed_without_a_sound_reason(site: Site) -> None:
     message, _ = await _message(site)
-    answer = await site.admin_post(f"/v1/admin/messages/{message}/reveal", document)
-    assert (answer.status, answer.code) == (422, "request_invalid")
+    for document in UNSOUND:
+        answer = await site.admin_post(f"/v1/admin/messages/{message}/reveal", document)
+        assert (answer.status, answer.code) == (422, "request_invalid"), document
     assert await noted(site.world.engine.ledger, "reveal") == []
 
 

@@ -20,7 +20,9 @@ from cli.reload import FIXED, reload, with_fixed
 from gateway.bus.bus import Bus
 from gateway.bus.keys import demo_encryption_key_path
 from gateway.errors import Misconfigured, Unavailable
+from gateway.ledger.signer_file import FileSigner
 from gateway.observe.log import configure_logging
+from gateway.pipeline.notary import Notary
 from gateway.pipeline.worker import Worker
 from gateway.settings import Settings
 from gateway.soap import SoapPartner
@@ -78,7 +80,9 @@ async def gateway(world: World, tmp_path: Path) -> AsyncIterator[Gateway]:
     await host.start()
     door = SoapDoor(PartySecrets({}), engine.ledger.use_token, engine.clock)
     soap = SoapServices((), {}, taking(engine), door)
-    running = Gateway(engine, host, Worker(engine), soap, Webhooks(engine, {}))
+    signer = FileSigner(tmp_path / "keys")
+    notary = Notary(engine.ledger, signer, engine.clock, engine.metrics, interval_s=30)
+    running = Gateway(engine, host, Worker(engine), soap, Webhooks(engine, {}), notary)
     running._carrying = asyncio.create_task(running.worker.run())
     yield running
     await running.stop()

@@ -163,7 +163,7 @@ async def test_a_ledger_that_cannot_write_closes_intake_with_a_time_to_come_back
 async def test_an_error_in_the_middle_of_results_cuts_the_answer_visibly(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.web.batches._WRITE_AT", 1)
+    monkeypatch.setattr("gateway.web.streaming._WRITE_AT", 1)
     batch = (await site.submit(site.batch(3))).json["batch_id"]
 
     class Ledger:

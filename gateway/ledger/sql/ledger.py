@@ -1,4 +1,4 @@
-"""The ledger's port on the transactions of this folder. What opens a database and runs them is a subclass's."""
+"""The ledger's port on the transactions of this folder; a subclass opens the database and runs them."""
 
 from __future__ import annotations
 
