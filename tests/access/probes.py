@@ -274,7 +274,8 @@ _MUTATIONS: Final[Mapping[str, Mutation]] = {
     "one too short": lambda id: id[:-1],
     "one too long": lambda id: f"{id}0",
     "quoted": lambda id: f"{id}'%20OR%20'1'='1",
-    "full width": lambda id: quote(id.replace("0", "\N{FULLWIDTH DIGIT ZERO}")),
+    # Of the last character, whichever it is: an id without a certain one would stay as it is.
+    "full width": lambda id: f"{id[:-1]}{quote(chr(0xFEE0 + ord(id[-1])))}",
     "two": lambda id: f"{id},{id}",
     "fragment": lambda id: f"{id}%23",
     "bad UTF-8": lambda id: f"{id}%ff",

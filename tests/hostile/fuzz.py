@@ -385,7 +385,9 @@ class _Senders:
             name: value for name, value in made.headers.items() if name.lower() not in _OWN_HEADERS
         } | {"Authorization": f"Bearer {self._site.gateway.token(self._party(case.path))}"}
         body = made.body.encode(errors="replace") if isinstance(made.body, str) else made.body
-        return _kept(request(made.method, made.path_url, headers, body))
+        # Who asks to be kept waiting for the next notification is, as long as the door is open.
+        path = re.sub(r"(?<=[?&]wait=)[0-9]+(?=&|$)", "1000", made.path_url)
+        return _kept(request(made.method, path, headers, body))
 
     def post(self, path: str, body: bytes) -> bytes:
         """A JSON body."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -118,6 +119,7 @@ async def stream(data: bytes, size: int = 4096) -> AsyncIterator[bytes]:
         yield data[start : start + size]
 
 
+@cache
 def shipped_settings() -> Settings:
     return demo_profile(load(Path(__file__).parents[2] / "config" / "gateway.yaml", {}))
 
