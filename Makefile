@@ -89,7 +89,7 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra dev pyproject.toml -o requirements-dev.lock
 
 # What some tests use beside Python; without it they skip. A program and its package, or a package alone.
-SERVICES := rabbitmq-server=rabbitmq-server php=php-cli php-soap libsoap-lite-perl node=nodejs npm=npm javac=default-jdk-headless wsimport=jaxws \
+SERVICES := rabbitmq-server=rabbitmq-server psql=postgresql php=php-cli php-soap libsoap-lite-perl node=nodejs npm=npm javac=default-jdk-headless wsimport=jaxws \
 	gsoap libgsoap-dev g++ libssl-dev xmlsec1=xmlsec1 libwss4j-java
 
 .PHONY: services
