@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
-from gateway.errors import GatewayError, Unavailable
+from gateway.errors import Unavailable
 from gateway.ledger.postgresql.connection import (
     CONFLICTS,
     LOCK_CLASS,
@@ -30,6 +30,7 @@ from gateway.ledger.postgresql.connection import (
 )
 from gateway.ledger.sql.journal import ChainMoved, JournalMemory
 from gateway.ledger.sql.transaction import Transaction
+from gateway.ledger.sql.unit import Unit, resolve
 from gateway.message import Micros, new_id
 from gateway.observe.log import log
 
@@ -75,14 +76,8 @@ class PostgresTransaction(Transaction):
 
 
 @dataclass(slots=True)
-class _Unit:
-    work: Callable[[PostgresTransaction], Any]
-    durable: bool
-    owns_records: bool
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: Exception | None = None
+class _Unit(Unit):
+    owns_records: bool = False
 
 
 class PostgresWriter:
@@ -146,7 +141,7 @@ class PostgresWriter:
         if self._stopping:
             raise Unavailable("ledger_closed")
         loop = asyncio.get_running_loop()
-        unit = _Unit(work, durable, owns_records, loop, loop.create_future())
+        unit = _Unit(work, durable, loop, loop.create_future(), owns_records=owns_records)
         self._queue.put(unit)
         result: T = await unit.future
         return result
@@ -246,10 +241,8 @@ class PostgresWriter:
         )
         self._on_begin(tx)
         for unit in units:
-            _run(unit, tx)
-        tx.counters.flush(tx)
-        tx.journal.flush(tx)
-        tx.outbox.flush(tx)  # last: others' entries wait from here to the commit
+            unit.run(tx)
+        tx.flush()
 
     def _undo(self, connection: Connection) -> None:
         try:
@@ -293,15 +286,6 @@ class PostgresWriter:
             self._flushes = flush
 
 
-def _run(unit: _Unit, tx: PostgresTransaction) -> None:
-    """Run one unit. One that refuses (a `GatewayError`) has written nothing, and costs the others nothing."""
-    unit.error = None
-    try:
-        unit.result = unit.work(tx)
-    except GatewayError as refusal:
-        unit.error = refusal
-
-
 def _refuse(units: list[_Unit], error: Exception) -> None:
     for unit in units:
         unit.error = Unavailable("ledger_unavailable", type(error).__name__)
@@ -314,14 +298,4 @@ def _answer(units: list[_Unit]) -> None:
         by_loop.setdefault(unit.loop, []).append(unit)
     for loop, theirs in by_loop.items():
         if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, theirs)
-
-
-def _resolve(units: list[_Unit]) -> None:
-    for unit in units:
-        if unit.future.done():  # the caller was cancelled; the commit stands
-            continue
-        if unit.error is not None:
-            unit.future.set_exception(unit.error)
-        else:
-            unit.future.set_result(unit.result)
+            loop.call_soon_threadsafe(resolve, theirs)

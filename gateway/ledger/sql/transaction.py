@@ -34,6 +34,12 @@ class Transaction:
         self.outbox = OutboxPage()
         self.journal = JournalPage(journal or JournalMemory())
 
+    def flush(self) -> None:
+        """Write what was collected. The outbox last: others' entries may wait from there to the commit."""
+        self.counters.flush(self)
+        self.journal.flush(self)
+        self.outbox.flush(self)
+
     def own_records(self) -> None:
         """Before a record gets another version: nobody decides by the records until this is committed."""
 

@@ -20,11 +20,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from gateway.errors import GatewayError, Unavailable
+from gateway.errors import Unavailable
 from gateway.ledger.sql.journal import JournalMemory
 from gateway.ledger.sql.transaction import Transaction
+from gateway.ledger.sql.unit import Unit, resolve
 from gateway.ledger.sqlite.connection import Connection, DatabaseError, IntegrityError
 from gateway.message import Micros
 
@@ -33,14 +34,8 @@ _GROUP = 512
 
 
 @dataclass(slots=True)
-class _Unit:
-    work: Callable[[Transaction], Any]
-    durable: bool
-    quick: bool
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: Exception | None = None
+class _Unit(Unit):
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ class GroupCommitWriter:
 
     async def _enqueue(self, work: Callable[[Transaction], T], *, durable: bool, quick: bool) -> T:
         loop = asyncio.get_running_loop()
-        unit = _Unit(work, durable, quick, loop, loop.create_future())
+        unit = _Unit(work, durable, loop, loop.create_future(), quick=quick)
         with self._lock:
             self._queue.append(unit)
             begins = not self._busy or (self._turn_of is not None and self._turn_of.is_closed())
@@ -144,7 +139,7 @@ class GroupCommitWriter:
 
     def _answer(self, units: list[_Unit], next_turn: bool) -> None:
         """Tell the callers, and run the next group if its turn is here."""
-        _resolve(units)
+        resolve(units)
         if next_turn:
             asyncio.get_running_loop().call_soon(self._take_turn)
 
@@ -208,10 +203,8 @@ class GroupCommitWriter:
         self._connection.execute("BEGIN IMMEDIATE")
         with self._undoing():
             for unit in units:
-                _run(unit, transaction)
-            transaction.counters.flush(transaction)
-            transaction.outbox.flush(transaction)
-            transaction.journal.flush(transaction)
+                unit.run(transaction)
+            transaction.flush()
 
     def _commit(self) -> None:
         with self._undoing():
@@ -236,15 +229,6 @@ class GroupCommitWriter:
             self._flushes = flush
 
 
-def _run(unit: _Unit, transaction: Transaction) -> None:
-    """Run one unit. One that refuses (a `GatewayError`) has written nothing, and costs the others nothing."""
-    unit.error = None
-    try:
-        unit.result = unit.work(transaction)
-    except GatewayError as refusal:
-        unit.error = refusal
-
-
 def _as_gateway_error(error: Exception) -> Exception:
     """A database that can't commit is unavailable; a violated constraint is a fault of the program."""
     if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError):
@@ -252,13 +236,3 @@ def _as_gateway_error(error: Exception) -> Exception:
         failure.__cause__ = error
         return failure
     return error
-
-
-def _resolve(units: list[_Unit]) -> None:
-    for unit in units:
-        if unit.future.done():  # the caller was cancelled; the commit stands
-            continue
-        if unit.error is not None:
-            unit.future.set_exception(unit.error)
-        else:
-            unit.future.set_result(unit.result)
