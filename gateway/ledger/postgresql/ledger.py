@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from gateway.clock import micros
-from gateway.errors import Misconfigured, Unavailable
+from gateway.errors import Misconfigured
 from gateway.ledger import port
 from gateway.ledger.postgresql.connection import (
     CONFLICTS,
@@ -51,7 +51,6 @@ class PostgresLedger(SqlLedger):
             lambda: connect(url), self._journal, self._time, self._look_at_records, self._memory.forget
         )
         self._connections: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        self._pool: ThreadPoolExecutor | None = None
 
     # life
 
@@ -88,11 +87,6 @@ class PostgresLedger(SqlLedger):
         records: bool = False,
     ) -> T:
         return await self._postgres.run(work, durable=durable, owns_records=records)
-
-    async def _read(self, query: Callable[[Connection], T]) -> T:
-        if self._pool is None:
-            raise Unavailable("ledger_closed")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._query, query)
 
     def _query(self, query: Callable[[Connection], T]) -> T:
         with told_as_ours():

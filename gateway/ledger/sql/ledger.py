@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Final, TypeVar
 
@@ -44,6 +46,8 @@ class SqlLedger(KeepingTransactions):
         self._clock = clock
         self._cursor = carrying.LaneCursor()
         self._memory = BookMemory()
+        #: Of the readers; None while the ledger is closed.
+        self._pool: ThreadPoolExecutor | None = None
 
     @abstractmethod
     async def _write(
@@ -60,9 +64,15 @@ class SqlLedger(KeepingTransactions):
         statements by key. `records`: it may change records, which matters where others write beside us.
         """
 
-    @abstractmethod
     async def _read(self, query: Callable[[Connection], T]) -> T:
         """Run `query` on a connection that can't write, off the event loop."""
+        if self._pool is None:
+            raise Unavailable("ledger_closed")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._query, query)
+
+    @abstractmethod
+    def _query(self, query: Callable[[Connection], T]) -> T:
+        """Run `query` on a reader's connection, in a thread of the pool."""
 
     async def ready(self) -> bool:
         try:

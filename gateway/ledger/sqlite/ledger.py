@@ -39,7 +39,6 @@ class SqliteLedger(SqlLedger):
         self._lock = ProcessLock(path.with_suffix(".lock"))
         self._writer = GroupCommitWriter(self._connect, self._now, on_rollback=self._memory.forget)
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        self._pool: ThreadPoolExecutor | None = None
 
     # life
 
@@ -83,11 +82,6 @@ class SqliteLedger(SqlLedger):
         records: bool = False,
     ) -> T:
         return await self._writer.run(work, durable=durable, quick=quick)
-
-    async def _read(self, query: Callable[[Connection], T]) -> T:
-        if self._pool is None:
-            raise Unavailable("ledger_closed")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._query, query)
 
     def _query(self, query: Callable[[Connection], T]) -> T:
         reader = self._readers.get()
