@@ -19,6 +19,9 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def now_us(self) -> Micros:
+        return Micros(time.time_ns() // 1000)
+
     def today(self) -> date:
         return datetime.now(RIYADH).date()
 

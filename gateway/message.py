@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NewType, Protocol
 
 import uuid_utils
+from msgspec import Struct, field
 
 MessageId = NewType("MessageId", str)
 BatchId = NewType("BatchId", str)
@@ -24,8 +25,7 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
-@dataclass(frozen=True, slots=True)
-class BatchFacts:
+class BatchFacts(Struct, frozen=True):
     """What a batch says of all its lines."""
 
     batch_reference: str
@@ -43,8 +43,7 @@ class Readable(Protocol):
     def __getitem__(self, name: str, /) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+class CallContext(Struct, frozen=True):
     """What a converter may know beside the projection: identities of this call, and what is granted.
 
     The need-to-know lists govern it as they do the projection: what its destination was not granted does not
@@ -67,15 +66,13 @@ class CallContext:
 # --- what a partner's trustworthy answer means -------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """The partner did what was asked (or answered what was asked). `result` holds canonical values only."""
 
     result: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
+class Declined(Struct, frozen=True):
     """A business refusal: a normal answer, final."""
 
     #: The partner's own code, for operators. Class secret for a clearance.
@@ -84,8 +81,7 @@ class Declined:
     public_code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(Struct, frozen=True):
     """Not now: the partner answers later (`reference` given: ask with it) or has no room yet."""
 
     #: `answer_pending` or `mission_capacity`, shown to the center as the reason for waiting.
@@ -93,32 +89,27 @@ class Deferred:
     reference: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Contested:
+class Contested(Struct, frozen=True):
     """An answer that only a person can interpret, such as ALREADY_ISSUED under another reference."""
 
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Struct, frozen=True):
     """An inquiry's answer: the partner knows of no such request."""
 
 
-@dataclass(frozen=True, slots=True)
-class StillProcessing:
+class StillProcessing(Struct, frozen=True):
     """An inquiry's answer: the partner has the request and has not decided yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotDone:
+class NotDone(Struct, frozen=True):
     """The call provably had no effect (`errors.Unavailable`)."""
 
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """The call may have had its effect (`errors.Uncertain`)."""
 
     code: str
@@ -136,8 +127,7 @@ class FieldNotGranted(KeyError):
     """A converter reached for a field that the need-to-know list does not grant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
+class Projection(Struct, frozen=True, eq=False):
     """The part of a message that one destination may see in one operation.
 
     Holds nothing but granted fields, by dotted path (`passport.number`). A granted field that the
@@ -146,7 +136,7 @@ class Projection:
 
     fields: Mapping[str, Any]
     #: The paths that a converter read: what it did not read, it can't have passed on.
-    taken: set[str] = field(default_factory=set, compare=False, repr=False)
+    taken: set[str] = field(default_factory=set)
 
     def __getitem__(self, path: str) -> Any:
         try:
@@ -157,8 +147,7 @@ class Projection:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Disclosure:
+class Disclosure(Struct, frozen=True):
     """Who was given which fields, what for, and by which version of the need-to-know lists."""
 
     receiver: str

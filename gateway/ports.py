@@ -5,20 +5,25 @@ The ledger's port is `gateway.ledger.port`; those here are the edges towards par
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from gateway.message import CallContext, MessageId, PartyId
+from msgspec import Struct
+
+from gateway.message import CallContext, MessageId, Micros, PartyId
 from schemas.violation import Violation
 
 
 class Clock(Protocol):
-    """Time as the gateway sees it. Both read calls are safe from any thread."""
+    """Time as the gateway sees it. All of it is safe from any thread."""
 
     def now(self) -> datetime:
         """System time, aware UTC: leases, tokens, retries. Never accelerated."""
+
+    def now_us(self) -> Micros:
+        """The same in microseconds, as the ledger keeps it. Asked several times for each message."""
 
     def today(self) -> date:
         """Business date in Riyadh: rules about dates and windows. May be accelerated."""
@@ -33,15 +38,13 @@ class Clock(Protocol):
 # --- intake: bytes of a party into lines ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ReadHeader:
+class ReadHeader(Struct, frozen=True):
     """The batch's own fields, as given. Comes before the first line, once."""
 
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadLine:
+class ReadLine(Struct, frozen=True):
     """One application as read. Either `fields`, or the `violation` that kept it from being read."""
 
     #: Counts applications from 1, in every format.
@@ -99,8 +102,7 @@ class ResultWriter(Protocol):
 # --- partners ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedRequest:
+class PreparedRequest(Struct, frozen=True):
     """A request ready for the wire: made and schema-checked before any intent is committed."""
 
     action: str
@@ -135,8 +137,8 @@ class Partner(Protocol):
 class WorkHints(Protocol):
     """Tells workers that something may be due. Losing a hint costs latency, never a message."""
 
-    def notify(self, count: int = 1) -> None:
-        """Something became ready. Safe to call too often, from the event loop only."""
+    def notify(self, count: int = 1, ids: Sequence[str] = ()) -> None:
+        """So many became ready, perhaps these. Safe to call too often, from the event loop only."""
 
     async def wait(self, timeout_s: float) -> None:
         """Return at the next hint or after `timeout_s`, whichever is first."""
@@ -185,3 +187,33 @@ class Take(Protocol):
         Raises `errors.Refused` or `errors.Conflict` when it will never be taken as it is,
         `errors.Conflict` with `retry_after_s` or `errors.Unavailable` when it may be later.
         """
+
+
+# --- partners' own lists -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """What a partner says that it did on one of our requests."""
+
+    request_reference: str
+    #: `issued`, or `cancelled` for what was issued and taken back.
+    status: str
+    visa_number: str
+    #: Of the passport; empty in a list that names no persons.
+    passport_number: str = ""
+    issuing_state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A partner's list of what it did on one day."""
+
+    day: date
+    #: When it was made: what was done later that day is missing.
+    until: datetime
+    rows: Sequence[StatementRow]
+
+
+#: Reads a partner's list. Raises `errors.Refused` (`statement_unusable`) for anything else.
+StatementReader = Callable[[bytes], Statement]

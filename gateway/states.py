@@ -63,8 +63,9 @@ class PublicState(StrEnum):
 
 
 MOVES: Final[dict[State, frozenset[State]]] = {
-    State.ACCEPTED: frozenset({State.READY, State.COMPLETED, State.CANCELLED}),
-    State.READY: frozenset({State.CARRIED, State.HELD, State.CANCELLED, State.EXPIRED}),
+    # Whatever is not final becomes uncertain when its ledger was restored from a backup.
+    State.ACCEPTED: frozenset({State.READY, State.COMPLETED, State.CANCELLED, State.UNCERTAIN}),
+    State.READY: frozenset({State.CARRIED, State.HELD, State.CANCELLED, State.EXPIRED, State.UNCERTAIN}),
     State.CARRIED: frozenset(
         {
             State.COMPLETED,
@@ -77,8 +78,8 @@ MOVES: Final[dict[State, frozenset[State]]] = {
             State.EXPIRED,
         }
     ),
-    State.HELD: frozenset({State.READY, State.CANCELLED, State.EXPIRED}),
-    State.AWAITING: frozenset({State.READY, State.CANCELLED, State.EXPIRED}),
+    State.HELD: frozenset({State.READY, State.CANCELLED, State.EXPIRED, State.UNCERTAIN}),
+    State.AWAITING: frozenset({State.READY, State.CANCELLED, State.EXPIRED, State.UNCERTAIN}),
     State.UNCERTAIN: frozenset({State.INQUIRING}),
     State.INQUIRING: frozenset(
         {State.COMPLETED, State.READY, State.UNCERTAIN, State.UNDER_REVIEW, State.CANCELLED}

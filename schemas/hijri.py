@@ -20,6 +20,7 @@ class OutsideCalendarError(ValueError):
     """The date lies outside the table: before 1924-08-01 or after 2077-11-16."""
 
 
+@lru_cache(maxsize=8192)
 def to_hijri(day: date) -> str:
     """The Umm al-Qura date of a Gregorian day, as `YYYY-MM-DD`. Raises `OutsideCalendarError`."""
     year, month, day_of_month = _convert(day)

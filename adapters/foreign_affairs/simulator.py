@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 
 from aiohttp import web
 
+from adapters.foreign_affairs import visa_statement as statement
 from adapters.foreign_affairs.services import VISAS
 from adapters.foreign_affairs.visa_register import IssuedVisa, VisaRegister
 from gateway.ports import Clock
@@ -93,11 +94,19 @@ class ForeignAffairsSimulator:
             *served,
             web.get("/_attestations", self._list_attestations),
             web.get("/_visas", self._list_visas),
+            web.get("/_statement", self._statement),
         ]
 
     async def _list_visas(self, _request: web.Request) -> web.Response:
         """Every visa by its number: for whoever plays the border, and for proofs."""
         return web.json_response(self._register.visas())
+
+    async def _statement(self, request: web.Request) -> web.Response:
+        """`?date=`: the visas issued on that day in Riyadh, as CSV, or as XML with `format=xml`."""
+        day = date.fromisoformat(request.query["date"])
+        as_xml = request.query.get("format") == "xml"
+        text = (statement.as_xml if as_xml else statement.as_csv)(day, self._clock.now(), self._register)
+        return web.Response(text=text, content_type="application/xml" if as_xml else "text/csv")
 
     def evidence(self) -> dict[str, Any]:
         """What was issued, under how many references, which twice; calls so far, by operation."""
@@ -148,6 +157,7 @@ class ForeignAffairsSimulator:
             valid_from=(arrival - _VALIDITY).isoformat(),
             valid_until=(arrival + _VALIDITY).isoformat(),
             stay_until=departure.isoformat(),
+            at=self._clock.now().isoformat(),
         )
 
     async def _status(self, values: Values) -> Values:

@@ -29,6 +29,8 @@ class IssuedVisa:
     valid_from: str
     valid_until: str
     stay_until: str
+    #: When it was issued, with its time zone; empty where that is not known any more.
+    at: str = ""
 
 
 class VisaRegister:
@@ -66,11 +68,18 @@ class VisaRegister:
             self._file = None
 
     def issue(
-        self, reference: str, person: str, *, valid_from: str, valid_until: str, stay_until: str
+        self,
+        reference: str,
+        person: str,
+        *,
+        valid_from: str,
+        valid_until: str,
+        stay_until: str,
+        at: str = "",
     ) -> IssuedVisa:
         """A new visa, even where one was issued before: whether that is right, the caller decides."""
         number = f"{(_FIRST + self._seed + self._issued * _STRIDE) % _NUMBERS:010}"
-        visa = IssuedVisa(reference, person, number, valid_from, valid_until, stay_until)
+        visa = IssuedVisa(reference, person, number, valid_from, valid_until, stay_until, at)
         self._record({"event": "issued", **asdict(visa)})
         return visa
 
@@ -107,6 +116,10 @@ class VisaRegister:
             for visas in self._by_reference.values()
             for visa in visas
         }
+
+    def issued(self) -> list[IssuedVisa]:
+        """Every visa, in the order of the references."""
+        return [visa for visas in self._by_reference.values() for visa in visas]
 
     def _record(self, entry: dict[str, Any]) -> None:
         if self._journal is not None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -29,7 +29,10 @@ from gateway.bus.rejection import rejected_parcel
 from gateway.bus.topology import commands_queue, declare_commands
 from gateway.errors import Conflict, Refused, Unavailable
 from gateway.message import PartyId
+from gateway.observe import tracing
+from gateway.observe.crash import crash_point
 from gateway.observe.log import log
+from gateway.values import replace
 
 #: kombu's own mark on a packed body; hidden from it, so that it unpacks nothing.
 _COMPRESSION: Final = "compression"
@@ -162,9 +165,8 @@ class _Session:
 
     def _offer(self, held: _Held) -> None:
         command = held.command
-        future = self._link.submit(
-            self._commands.take(command.sender, command.kind, command.body, command.idempotency_key)
-        )
+        taking = self._commands.take(command.sender, command.kind, command.body, command.idempotency_key)
+        future = self._link.submit(tracing.under("command", held.message.headers or {}, taking))
         self._under_way += 1
         future.add_done_callback(lambda done: self._answered.put((held, done)))
 
@@ -189,6 +191,7 @@ class _Session:
         except Exception:
             self._failed(held)
         else:
+            crash_point("before_ack")
             held.message.ack()
             self._link.progress()
             self._commands.watch.taken(held.command.sender, held.command.kind, duplicate=taken.duplicate)

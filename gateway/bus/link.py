@@ -115,7 +115,9 @@ class Link:
     # --- from the event loop
 
     def start(self) -> None:
-        """Begin. Does not wait for the broker: without it the gateway still works."""
+        """Begin, also again after a stop. Does not wait for the broker: the gateway works without."""
+        self.stopping.clear()
+        self.wake.clear()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name=f"bus-{self.side}", daemon=True)
         self._thread.start()

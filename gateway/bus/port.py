@@ -37,6 +37,8 @@ class OutgoingEvent:
     classification: str
     correlation_id: str | None = None
     version: int = 1
+    #: The message that led to it, where there is one: they share a trace.
+    origin: str | None = None
 
 
 class OutgoingEvents(Protocol):

@@ -23,6 +23,8 @@ from gateway.bus.port import CHANNEL, OutgoingEvent, OutgoingEvents, Watch
 from gateway.bus.topology import EVENTS, declare_events, receiver_key
 from gateway.errors import GatewayError
 from gateway.message import PartyId
+from gateway.observe import tracing
+from gateway.observe.crash import crash_point
 from gateway.observe.log import log
 
 #: Events of one receiver under way at the same time.
@@ -121,7 +123,7 @@ class Publisher:
             content_type=CONTENT_TYPE,
             exchange=EVENTS,
             routing_key=event.kind if copies else key,
-            headers={"BCC": [key]} if copies else {},
+            headers={**({"BCC": [key]} if copies else {}), **_trace(event)},
             kind=event.kind,
         )
 
@@ -139,6 +141,7 @@ class Publisher:
         seq = sent.confirmed_up_to()
         if seq is None:
             return False
+        crash_point("before_mark")
         try:
             link.ask(connection, self._outgoing.mark(sent.receiver, CHANNEL, seq))
         except GatewayError as error:
@@ -147,3 +150,11 @@ class Publisher:
             return False
         link.progress()
         return True
+
+
+def _trace(event: OutgoingEvent) -> Mapping[str, str]:
+    """`traceparent` of its message's trace. The span is an instant: the broker answers the round."""
+    if event.origin is None:
+        return {}
+    with tracing.of_message(event.origin, "publish", kind=event.kind):
+        return tracing.headers()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.flows.subjects import visas_named
 from gateway.ledger.books import Books, Event, Record
@@ -12,14 +13,14 @@ from gateway.ledger.records import NewMessage
 from gateway.ledger.vault import Place, Vault
 from gateway.message import BatchFacts, Body, MessageId, PartyId, new_id
 from gateway.policies.confidentiality import NeedToKnow
+from gateway.policies.urgency import lane_of
 from gateway.states import Outcome, State
 
 #: The sender of messages that the gateway makes itself.
 GATEWAY = PartyId("gateway")
 
 
-@dataclass(frozen=True, slots=True)
-class Office:
+class Office(Struct, frozen=True):
     """What is the same for every message under one configuration."""
 
     vault: Vault
@@ -34,8 +35,7 @@ class Office:
         return [party for party in self.parties if self.need_to_know.receives(party, kind)]
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """The message that a flow is about."""
 
     #: Empty for what no message leads to, such as a new business day.
@@ -44,8 +44,7 @@ class Subject:
     party: PartyId
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """One flow at work in one transaction."""
 
     office: Office
@@ -124,7 +123,7 @@ class Desk:
                 party=GATEWAY,
                 facts=facts,
                 reference="",
-                lane=kind,
+                lane=lane_of(facts.licensee, kind, GATEWAY),
                 state=State.READY if carried else State.COMPLETED,
                 outcome=None if carried else Outcome.DONE,
                 received_at=self.books.now,

@@ -7,7 +7,6 @@ worse of them is in force, and when the penalty has ended the first is again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from gateway.flows.activation import reconsider
@@ -15,6 +14,7 @@ from gateway.flows.authority import refused
 from gateway.flows.desk import Desk
 from gateway.flows.flow import Flow, newer
 from gateway.message import Body, MessageId, PartyId
+from gateway.values import replace
 
 #: What a penalty makes of the status of whom it is on; other types are recorded only.
 _IMPOSED: Final = {"suspension": "suspended", "revocation": "unlicensed"}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.errors import Conflict
 from gateway.flows.desk import Desk
@@ -12,8 +13,7 @@ from gateway.message import Body
 from gateway.states import Outcome, State
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a carried message stands after a move."""
 
     state: State
@@ -36,8 +36,7 @@ def nothing(_body: Body, _desk: Desk) -> None:
     """A message that changes no record by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """One kind of message that is not a batch. Kinds with an itinerary are carried after they are taken."""
 
     kind: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from gateway.flows.activation import reconsider
@@ -13,6 +12,7 @@ from gateway.flows.flow import Flow, newer
 from gateway.flows.overstays import judge_all
 from gateway.flows.visas import CONTROLS
 from gateway.message import Body, MessageId, PartyId
+from gateway.values import replace
 
 #: A status that begins on a later day; its owner tells whether that day is still to come.
 _COMING, _OPEN, _BEGUN = "coming_status", "open", "begun"

@@ -8,7 +8,6 @@ then: a movement of an unknown visa is parked, and counts from the moment at whi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from gateway.ledger.books import Movement, Presence, Visa
 from gateway.ledger.vault import Unsealable, payload_place
 from gateway.message import Body, MessageId
 from gateway.observe.log import log
+from gateway.values import replace
 
 PASSPORTS: Final = "passports"
 #: What a parked movement is kept under.

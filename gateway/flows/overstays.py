@@ -7,7 +7,7 @@ control set, and whether one is over them in the record `overstay_standing`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from gateway.ledger.books import Books, Presence, Visa
 from gateway.ledger.vault import Unsealable, open_progress
 from gateway.message import BatchFacts
 from gateway.observe.log import log
+from gateway.values import replace
 
 NOTICE: Final = "overstay.notice"
 CLEARED: Final = "overstay.cleared"

@@ -8,9 +8,10 @@ everything not yet sent. What does not fit waits, and goes on by itself when a p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Final
+
+from msgspec import Struct
 
 from gateway.flows import movements
 from gateway.flows.desk import Desk
@@ -20,6 +21,7 @@ from gateway.ledger.records import GateClosed
 from gateway.message import BatchFacts, MessageId
 from gateway.observe.log import log
 from gateway.policies import gate
+from gateway.values import replace
 from schemas.hijri import to_hijri
 from schemas.kinds.offers import PLANNED_MONTHS
 
@@ -29,8 +31,7 @@ CAPACITY: Final = "mission_capacity"
 CONTROLS: Final = ("controls", "current")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """An application, as the gate sees it."""
 
     message_id: MessageId
@@ -146,11 +147,9 @@ def issued(result: Mapping[str, Any], facts: BatchFacts, leaves_on: str, desk: D
         country=(fact(books, "mission", facts.mission) or {}).get("country", ""),
         due_on=due_on,
     )
-    known = books.visa(visa.index)
-    if known is not None and known.message_id != visa.message_id:
+    if not books.put_visa(visa):
         log.error("number_given_twice", action="number_given_twice", message_id=visa.message_id)
         return
-    books.put_visa(visa)
     movements.match_parked(visa, desk)
 
 

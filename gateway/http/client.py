@@ -10,10 +10,9 @@ import re
 import ssl
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tenacity import (
@@ -37,8 +36,7 @@ _PLAIN: Final = re.compile(r"[\x21-\x7e]+").fullmatch
 _LINE: Final = re.compile(r"[\x20-\x7e]*").fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where connections go to; they are shared by all requests to it."""
 
     host: str

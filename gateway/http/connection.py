@@ -10,10 +10,11 @@ import asyncio
 import hashlib
 import select
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
+from msgspec import Struct
 
 from gateway.errors import Uncertain
 
@@ -22,13 +23,17 @@ MAX_HEAD_BYTES: Final = 32_768
 MAX_HEADERS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class HttpReply:
+class HttpReply(Struct, frozen=True):
     """A whole reply. Header names are in lower case; a repeated header's values are joined by commas."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+@lru_cache(maxsize=256)
+def _lower(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 class Connection(asyncio.Protocol):
@@ -41,7 +46,10 @@ class Connection(asyncio.Protocol):
         self._poll: select.poll | None = None
         self._parser = HttpResponseParser(self)
         self._keep_alive = True
+        #: Only while an exchange waits for its reply.
         self._reply: asyncio.Future[HttpReply] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._max_bytes = 0
         self._received = 0
         self._in_head = True
@@ -75,22 +83,36 @@ class Connection(asyncio.Protocol):
         der = shown.getpeercert(binary_form=True) if shown is not None else None
         return hashlib.sha256(der).hexdigest() if der else ""
 
-    async def exchange(self, request: bytes, deadline: float, max_bytes: int) -> HttpReply:
-        """Write the request in one piece, and wait for the whole reply until `deadline` (loop time).
+    def exchange(self, request: bytes, deadline: float, max_bytes: int) -> asyncio.Future[HttpReply]:
+        """Write the request in one piece, to be answered by a whole reply until `deadline` (loop time).
 
-        `max_bytes` caps the body. Whatever is raised, the request may have been acted on: `Uncertain`, or an
-        error of `errors.MEANINGS`. Unless a whole reply came, the connection is not usable afterwards.
+        `max_bytes` caps the body. Whatever the future raises, the request may have been acted on:
+        `Uncertain`, or an error of `errors.MEANINGS`. Unless a whole reply came, the connection is not usable
+        afterwards.
         """
         loop = asyncio.get_running_loop()
         self._begin(max_bytes)
-        self._reply = loop.create_future()
-        timer = loop.call_at(deadline, self._fail, TimeoutError())
-        try:
-            self._transport.write(request)
-            return await self._reply
-        finally:
-            timer.cancel()
-            self._reply = None
+        self._reply = reply = loop.create_future()
+        self._deadline = deadline
+        if self._timer is None or deadline < self._timer.when():
+            self._watch(loop)
+        self._transport.write(request)
+        return reply
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One timer serves exchange after exchange: it is set anew only when it runs out."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._deadline, self._check_deadline, loop)
+
+    def _check_deadline(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._reply is None:
+            return
+        if loop.time() >= self._deadline:
+            self._fail(TimeoutError())
+        else:
+            self._watch(loop)
 
     def _begin(self, max_bytes: int) -> None:
         self._keep_alive = False
@@ -103,12 +125,19 @@ class Connection(asyncio.Protocol):
     def _fail(self, error: BaseException) -> None:
         """The connection can't be relied on any more. A reply that is already whole stays valid."""
         self.abort()
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_exception(error)
+        reply = self._answered()
+        if reply is not None:
+            reply.set_exception(error)
 
     def _succeed(self) -> None:
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_result(HttpReply(self._status, self._headers, b"".join(self._pieces)))
+        reply = self._answered()
+        if reply is not None:
+            reply.set_result(HttpReply(self._status, self._headers, b"".join(self._pieces)))
+
+    def _answered(self) -> asyncio.Future[HttpReply] | None:
+        """Whoever still waits for the reply, once."""
+        reply, self._reply = self._reply, None
+        return None if reply is None or reply.done() else reply
 
     # --- called by the event loop ---------------------------------------------------------------------------
 
@@ -144,6 +173,9 @@ class Connection(asyncio.Protocol):
 
     def _end(self, error: Exception | None) -> None:
         self._keep_alive = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if error is None and not self._in_head and not self._announces_its_end():
             self._succeed()
         else:
@@ -164,7 +196,7 @@ class Connection(asyncio.Protocol):
         if self._head_size > MAX_HEAD_BYTES or self._header_count > MAX_HEADERS:
             raise Uncertain("reply_head_too_large")
         if self._in_head:  # and not a trailer
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            key, text = _lower(name), value.decode("latin-1")
             self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:

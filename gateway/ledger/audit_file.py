@@ -29,6 +29,8 @@ TYPE: Final = "umrah-gateway-audit/1"
 LONGEST_LINE: Final = 16_777_216
 #: The action of the entry that names the texts of a configuration.
 CONFIGURATION: Final = "configuration"
+#: The action of the entry that says that the ledger was restored from a backup.
+RESTORED: Final = "restored"
 _DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
 _SIGNATURE: Final = re.compile(rb"[0-9a-f]{128}")
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -124,6 +126,8 @@ class Verification:
     _texts: set[str] = field(default_factory=set)
     #: Texts whose entry has not come yet: name and digest.
     _announced: set[tuple[str, str]] = field(default_factory=set)
+    #: After which checkpoints the ledger was restored from a backup: others followed them before that.
+    _restored_after: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._trusted = set(self.keys)
@@ -178,6 +182,7 @@ class Verification:
                 "line says",
             )
         if self._kept is not None and self._kept.number > last.number:
+            self._expect_not_lost(self._kept.number)
             raise self._fault(
                 "behind_receipt",
                 f"the log ends with checkpoint {last.number}, before the receipt's ({self._kept.number})",
@@ -216,6 +221,8 @@ class Verification:
             raise self._fault("out_of_order", "chains follow one another by name", chain, number)
         if self._announced or fields.get("action") == CONFIGURATION:
             self._name_texts(fields, chain, number)
+        if fields.get("action") == RESTORED:
+            self._take_restored(fields.get("detail"))
         self._heads[chain] = (number, found.digest())
         self._chain = chain
         self._entries += 1
@@ -290,7 +297,21 @@ class Verification:
 
     def _check_receipt(self, number: int, document: bytes) -> None:
         if self.receipt is not None and document != self.receipt.document:
+            self._expect_not_lost(number)
             raise self._fault("receipt_differs", "the receipt's checkpoint is another one", number=number)
+
+    # restores
+
+    def _take_restored(self, detail: object) -> None:
+        after = detail.get("after_checkpoint") if isinstance(detail, dict) else None
+        if type(after) is int:
+            self._restored_after.append(after)
+
+    def _expect_not_lost(self, number: int) -> None:
+        """A receipt of the time between a backup and its restore: true when it was given, and lost since."""
+        if any(after < number for after in self._restored_after):
+            text = "what the receipt covers was lost when the ledger was restored from an earlier backup"
+            raise self._fault("lost_in_restore", text, number=number)
 
 
 def _kept(receipt: Receipt) -> Signed:

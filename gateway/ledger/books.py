@@ -14,14 +14,15 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from gateway.ledger.records import NewMessage
 from gateway.message import BatchFacts, Disclosure, MessageId, Micros, PartyId
 
 # --- reference records ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A licensee, service_center, agent, contract, package, plan, control set, mission … as it stood.
 
     Every version is kept. `facts` are clear text in the database: codes, ids, dates, statuses; nothing of a
@@ -57,8 +58,7 @@ class Quota:
         return f"{self.control}:{self.scope}"
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaState:
+class QuotaState(Struct, frozen=True):
     """How a quota stands."""
 
     quota: Quota
@@ -83,8 +83,7 @@ class Presence(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Visa:
+class Visa(Struct, frozen=True):
     """An issued visa, found again by the blind index of its number."""
 
     index: bytes
@@ -100,8 +99,22 @@ class Visa:
     notices: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+#: The code of an application whose person has such a visa.
+FORGOTTEN = "visa_forgotten"
+
+
+class ForgottenVisa(Struct, frozen=True):
+    """A visa that a partner issued on our request, of which a restored ledger knows nothing."""
+
+    #: Of the person's passport, in no season.
+    person_index: bytes
+    #: As `Visa.index`.
+    number_index: bytes
+    destination: str
+    request_reference: str
+
+
+class Movement(Struct, frozen=True):
     """An arrival or a departure, also of a visa that is not known (yet)."""
 
     message_id: MessageId
@@ -117,8 +130,7 @@ class Movement:
 # --- outbox -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """What is meant for one party. `sealed` is already reduced to what that party may have."""
 
     id: str
@@ -172,6 +184,9 @@ class Books(Protocol):
         A quota without a ceiling is full.
         """
 
+    def count_in(self, message_id: MessageId, quotas: Sequence[Quota]) -> None:
+        """Take the places of a visa that exists, full or not; nothing, if this message has places."""
+
     def waiting_for(self, name: str) -> int:
         """How many messages wait for this quota."""
 
@@ -181,11 +196,20 @@ class Books(Protocol):
     # visas and movements
     def visa(self, index: bytes) -> Visa | None: ...
 
-    def put_visa(self, visa: Visa) -> None:
-        """Insert, or replace what was known of it."""
+    def put_visa(self, visa: Visa) -> bool:
+        """Insert, or replace what was known of it. False, and nothing is written: it is another message's."""
 
     def visa_of(self, message_id: MessageId) -> Visa | None:
         """The visa of an application."""
+
+    def forgotten_visas(self, person_index: bytes) -> Sequence[ForgottenVisa]:
+        """Those that were found in a partner's list and are still unknown to the books."""
+
+    def let_forgotten_go(self, person_index: bytes) -> None:
+        """Two operators decided that this person may get another one."""
+
+    def remember_forgotten(self, visa: ForgottenVisa) -> None:
+        """It was found in a partner's list. Safe to call again."""
 
     def overdue(
         self, before: date, *, notices: int, limit: int, after: tuple[date, bytes] | None = None

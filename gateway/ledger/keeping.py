@@ -14,9 +14,9 @@ from gateway.ledger.journal import Entry
 from gateway.message import MessageId, Micros
 
 #: Where sealed values are, in the order in which they are gone through.
-STORES: Final = ("message", "batch", "outbox", "photo", "audit", "resolution")
+STORES: Final = ("message", "batch", "outbox", "photo", "audit", "resolution", "destination")
 #: Of these the stored value is a whole note, its data key inside.
-NOTES: Final = frozenset({"audit", "resolution"})
+NOTES: Final = frozenset({"audit", "resolution", "destination"})
 #: Where a row stands in its store: its primary key.
 Position = tuple[int | str, ...]
 

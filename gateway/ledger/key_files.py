@@ -22,6 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import Misconfigured
+from gateway.ledger.flushing import flush
 from gateway.ledger.keys import KEY_BYTES, KeyGone, KeyVersion, WrongKey
 
 _NONCE: Final = 12
@@ -113,7 +114,7 @@ class KeyFiles:
         path = self._keks / f"{key_id}.key"
         if path.exists():
             path.rename(self._keks / f"{key_id}.retired")
-            _flush_directory(self._keks)
+            flush(self._keks)
 
     def destroy(self, key_id: str) -> None:
         _destroy(self._keks, key_id)
@@ -188,7 +189,7 @@ class KeyFiles:
             pass
         finally:
             draft.unlink()
-        _flush_directory(folder)
+        flush(folder)
 
     def _read(self, folder: Path, name: str) -> bytes:
         for path in (folder / f"{name}.key", folder / f"{name}.retired"):
@@ -226,7 +227,7 @@ def _bound(context: str, key_id: str) -> bytes:
 def _destroy(folder: Path, name: str) -> None:
     """Remember that there was one, overwrite it, remove it. Done again, it ends what a crash cut short."""
     (folder / f"{name}.destroyed").touch(mode=0o600)
-    _flush_directory(folder)
+    flush(folder)
     for path in (folder / f"{name}.key", folder / f"{name}.retired"):
         if path.exists():
             with path.open("r+b") as file:
@@ -234,12 +235,4 @@ def _destroy(folder: Path, name: str) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             path.unlink()
-    _flush_directory(folder)
-
-
-def _flush_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(folder)

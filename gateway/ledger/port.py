@@ -12,8 +12,11 @@ from datetime import date
 from typing import Protocol, TypeVar
 
 from gateway.ledger.books import Books, QuotaState, Record
+from gateway.ledger.capacity import Capacity
+from gateway.ledger.duties import Duties
 from gateway.ledger.journal import Entry, Head
 from gateway.ledger.keeping import Keeping
+from gateway.ledger.partners import Partners
 from gateway.ledger.records import (
     Acceptance,
     AlreadyAccepted,
@@ -27,6 +30,7 @@ from gateway.ledger.records import (
     Checkpoint,
     Claimed,
     Disclosed,
+    Doubt,
     EntriesWanted,
     FlowRow,
     GateClosed,
@@ -51,6 +55,8 @@ from gateway.ledger.records import (
     Taken,
     Tally,
 )
+from gateway.ledger.restoring import Restoring
+from gateway.ledger.watching import Watching
 from gateway.message import BatchId, Disclosure, MessageId, Micros, PartyId
 from gateway.states import PublicState
 
@@ -67,6 +73,7 @@ __all__ = [
     "Checkpoint",
     "Claimed",
     "Disclosed",
+    "Doubt",
     "EntriesWanted",
     "FlowRow",
     "GateClosed",
@@ -96,7 +103,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-class Ledger(Keeping, Protocol):
+class Ledger(Keeping, Duties, Partners, Restoring, Watching, Capacity, Protocol):
     """The store. See the module's docstring for what holds of every method.
 
     What it does about keys and retention is `gateway.ledger.keeping.Keeping`.
@@ -158,7 +165,7 @@ class Ledger(Keeping, Protocol):
 
     # carrying
     async def claim(self, worker: str, limit: int, *, now: Micros, lease_until: Micros) -> Sequence[Claimed]:
-        """Lease due messages: inquiries first, then lanes in turn, each with its fair share."""
+        """Lease due messages: inquiries first, then lanes in turn, of each its share of the most urgent."""
 
     async def apply(self, move: Move) -> Applied | GateClosed | CancelAsked:
         """Commit a move. Raises `LeaseLost` when the fencing token is no longer the message's own."""
@@ -169,6 +176,9 @@ class Ledger(Keeping, Protocol):
     async def attempts(self, message_id: MessageId) -> Sequence[AttemptRecord]:
         """All attempts of a message, oldest first."""
 
+    async def doubt(self, message_id: MessageId) -> Doubt:
+        """What is known of the open call of a message; its times may be compared with each other."""
+
     async def sweep(self, *, now: Micros, release: int, business_now: Micros | None = None) -> Swept:
         """Release accepted lines, wake what waits, expire what is too late, end dead leases.
 
@@ -177,9 +187,18 @@ class Ledger(Keeping, Protocol):
 
     # what parties and operators ask for
     async def cancel(
-        self, message_id: MessageId, *, actor: str, now: Micros, why: Note | None = None
+        self,
+        message_id: MessageId,
+        *,
+        actor: str,
+        now: Micros,
+        why: Note | None = None,
+        cancellation: Callable[[MessageRow], NewMessage] | None = None,
     ) -> MessageRow:
         """Cancel now (before an intent), or mark the wish. Returns the row as it stands after.
+
+        `cancellation` makes, of an application that was issued, the message that sees to the wish: both are
+        recorded together or not at all. It is asked inside the transaction, perhaps more than once.
 
         Raises `Conflict` (`already_settled`, `not_cancellable`) when there is nothing to cancel.
         """

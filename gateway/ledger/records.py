@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from gateway.ledger.journal import GIVE_REJECTED, Entry
 from gateway.message import BatchFacts, BatchId, Disclosure, MessageId, Micros, PartyId
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 # --- intake -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BatchOpening:
+class BatchOpening(Struct, frozen=True):
     """A batch about to be received: holds (party, idempotency key) until `intake_until`."""
 
     batch_id: BatchId
@@ -31,13 +31,11 @@ class BatchOpening:
     now: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """The key is ours; lines may be added."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlreadyAccepted:
+class AlreadyAccepted(Struct, frozen=True):
     """This key was accepted before: compare `payload_sha`, then give the first answer again."""
 
     batch_id: BatchId
@@ -46,15 +44,13 @@ class AlreadyAccepted:
     sealed_receipt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BeingReceived:
+class BeingReceived(Struct, frozen=True):
     """Another request is receiving this key right now."""
 
     retry_after_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(Struct, frozen=True):
     """A message as it is recorded first. `state` is accepted, or completed for a rejected line."""
 
     id: MessageId
@@ -89,8 +85,7 @@ class NewMessage:
     sender_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True):
     """The commit behind a 202: the batch, whole, with the receipt that its repetitions get."""
 
     batch_id: BatchId
@@ -107,8 +102,7 @@ class Acceptance:
 # --- carrying --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """A message leased to this worker, as the ledger holds it. `token` fences every later write."""
 
     id: MessageId
@@ -136,8 +130,7 @@ class Claimed:
     versions: str
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A person's free text, sealed, and what the audit log keeps of it."""
 
     sealed: bytes
@@ -145,8 +138,7 @@ class Note:
     commitment: str
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(Struct, frozen=True):
     """One attempt. Recorded whole when finished; an open one is recorded by its intent."""
 
     step: str
@@ -164,9 +156,22 @@ class AttemptRecord:
     #: What the partner was given, unless that was recorded before or it provably was not.
     disclosed: Disclosure | None = None
 
+    @property
+    def was_answered(self) -> bool:
+        """Whether a reply was read, of whatever kind: nothing of the request is on its way any more."""
+        return self.send_by == self.finished_at
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+
+class Doubt(Struct, frozen=True):
+    """What the ledger knows of a call whose answer was lost, all of it by the same clock."""
+
+    #: The latest instant at which its request may have been sent. None: no call is open.
+    send_by: Micros | None
+    #: All attempts of its message, oldest first.
+    attempts: Sequence[AttemptRecord]
+
+
+class Intent(Struct, frozen=True):
     """What is about to be asked of a partner that must not be asked twice."""
 
     step: str
@@ -175,16 +180,14 @@ class Intent:
     send_by: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The sealed results of a message's steps; `revision` is the one it was sealed for."""
 
     sealed: bytes
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """One state move of one leased message and all that goes with it, in one transaction."""
 
     message: Claimed
@@ -205,6 +208,8 @@ class Move:
     then: Callable[[Books], None] | None = None
     #: What a held message waits for: the name of a quota, or `records` (any change of them).
     waits_for: str | None = None
+    #: Its place among those of its lane from now on (`gateway.policies.urgency`); None: as before.
+    urgency: Micros | None = None
     #: When what a held message waits for may come, as far as anybody knows; for people only.
     expected_at: Micros | None = None
     #: The open intent has ended: `done` (the effect exists) or `free` (proven not done).
@@ -215,15 +220,13 @@ class Move:
     cancellation: Callable[[], NewMessage] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """The move is durable. `cancel_requested` tells that somebody asked for a cancellation meanwhile."""
 
     cancel_requested: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GateClosed:
+class GateClosed(Struct, frozen=True):
     """Nothing was written: the intent may not be recorded, for the reason `code`."""
 
     code: str
@@ -233,13 +236,11 @@ class GateClosed:
     waits_for: str = "records"
 
 
-@dataclass(frozen=True, slots=True)
-class CancelAsked:
+class CancelAsked(Struct, frozen=True):
     """Nothing was written: a cancellation was asked for before the intent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+class Swept(Struct, frozen=True):
     """What a sweep set right, for metrics and logs."""
 
     released: int = 0
@@ -249,15 +250,15 @@ class Swept:
     abandoned_batches: int = 0
 
     @property
-    def anything_due(self) -> bool:
-        return bool(self.released or self.woken or self.leases_ended)
+    def due(self) -> int:
+        """How many messages may be claimed that could not be before."""
+        return self.released + self.woken + self.leases_ended
 
 
 # --- views -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRow:
+class BatchRow(Struct, frozen=True):
     """A batch as its center may ask for it."""
 
     id: BatchId
@@ -273,8 +274,7 @@ class BatchRow:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRow:
+class MessageRow(Struct, frozen=True):
     """A message for views: the center's pages and results, the operators' lists."""
 
     id: MessageId
@@ -310,8 +310,7 @@ class MessageRow:
     versions: str
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRow:
+class AuditRow(Struct, frozen=True):
     """One entry of the audit log."""
 
     seq: int
@@ -330,8 +329,7 @@ class AuditRow:
     note: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JournalRow:
+class JournalRow(Struct, frozen=True):
     """An entry of the journal in its place. `seq` orders what this ledger wrote."""
 
     seq: int
@@ -346,8 +344,7 @@ class JournalRow:
         return tuple((self.entry.detail or {}).get("disclosed", ()))
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """The heads of all chains at one moment, as JSON, and the signature over that text."""
 
     number: int
@@ -356,8 +353,7 @@ class Checkpoint:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Disclosed:
+class Disclosed(Struct, frozen=True):
     """One disclosure, with the entry of the journal that tells of it.
 
     None: a worker died in the middle, and what it had sent is not known; the call is made again.
@@ -368,8 +364,7 @@ class Disclosed:
     disclosure: Disclosure | None
 
 
-@dataclass(frozen=True, slots=True)
-class Involved:
+class Involved(Struct, frozen=True):
     """A message about a person: an application, its cancellation, what names its visa, what was decided."""
 
     id: MessageId
@@ -399,8 +394,7 @@ class Involved:
         return bool(first <= self.line <= last)
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesWanted:
+class EntriesWanted(Struct, frozen=True):
     """Which entries of the journal are meant. All given conditions hold together."""
 
     since: Micros
@@ -410,8 +404,7 @@ class EntriesWanted:
     party: PartyId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFilter:
+class MessageFilter(Struct, frozen=True):
     """Which messages an operator means. All given conditions hold together."""
 
     state: State | None = None
@@ -422,8 +415,7 @@ class MessageFilter:
     older_than: Micros | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(Struct, frozen=True):
     """Non-final messages of one kind and state, and when the oldest was received."""
 
     kind: str
@@ -432,8 +424,7 @@ class Gauge:
     oldest_received_at: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceRecord:
+class ReferenceRecord(Struct, frozen=True):
     """An initial record, from configuration: in force until a message replaces it."""
 
     kind: str
@@ -443,8 +434,7 @@ class ReferenceRecord:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """A proposed end of a review: of the one that the message was in at `revision`."""
 
     message_id: MessageId
@@ -456,8 +446,7 @@ class Resolution:
     proposed_at: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """What a confirmed resolution writes beside the new state."""
 
     progress: Progress
@@ -467,8 +456,7 @@ class Resolved:
     then: Callable[[Books], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """A message that is not a batch, durably recorded; `duplicate` when it was before."""
 
     message_id: MessageId
@@ -478,8 +466,7 @@ class Taken:
     code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FlowRow:
+class FlowRow(Struct, frozen=True):
     """Applications of one licensee at one mission, received on one business day, by public state."""
 
     licensee: str
@@ -488,8 +475,7 @@ class FlowRow:
     counts: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class SeasonTotals:
+class SeasonTotals(Struct, frozen=True):
     """A season in numbers."""
 
     batches: int
@@ -499,8 +485,7 @@ class SeasonTotals:
     presences: Mapping[str, Mapping[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """Things of one sort that the ledger holds, and one of them as an example."""
 
     #: `message`, `code`, `held`, `attempt`, `event`, `record` or `movement`.
@@ -514,8 +499,7 @@ class Tally:
     example: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(Struct, frozen=True):
     """An entry of the outbox. Without `sealed` it only names what may be fetched."""
 
     seq: int
@@ -533,8 +517,7 @@ class StoredEvent:
     sealed: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """How far a receiver has come on one channel, and when it is tried again after failures."""
 
     seq: int = 0

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.errors import Misconfigured
 from gateway.ledger.checkpoints import SignerLost
+from gateway.ledger.flushing import flush
 
 KEY_FILE: Final = "checkpoint.key"
 PUBLIC_FILE: Final = "checkpoint.pub"
@@ -107,8 +108,4 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    flush(path.parent)

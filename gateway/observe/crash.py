@@ -1,7 +1,8 @@
-"""Named points at which a test may kill the process, to prove what is found afterwards.
+"""Named points at which a test may kill or stop the process, to prove what is found afterwards.
 
-Nothing happens unless `arm` was called, which `serve` does when `GATEWAY_CRASH_POINT` is set
-(`after_intent:3` kills at the third pass). The points are listed in `docs/message_life.md`.
+Nothing happens unless `arm` was called, which `serve` does when `GATEWAY_CRASH_POINT` is set:
+`after_intent:3` kills at the third pass, `after_intent:3:stop` freezes there until somebody sends SIGCONT.
+The points are listed in `docs/message_life.md`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Final
 POINTS: Final = (
     "before_accept_commit",
     "after_accept_commit",
+    "after_lines",
+    "after_take",
     "after_claim",
     "before_intent",
     "after_intent",
@@ -22,23 +25,30 @@ POINTS: Final = (
     "after_settle",
     "before_inquiry",
     "after_inquiry",
+    "before_mark",
+    "before_ack",
 )
 
-_armed: dict[str, int] = {}
+_DEEDS: Final = {"": signal.SIGKILL, "kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+_armed: dict[str, tuple[int, signal.Signals]] = {}
 
 
 def arm(point: str) -> None:
-    """`name` or `name:pass`. Raises ValueError for an unknown name."""
-    name, _, passes = point.partition(":")
+    """`name`, `name:pass` or `name:pass:stop`. Raises ValueError for an unknown name or deed."""
+    name, _, rest = point.partition(":")
+    passes, _, deed = rest.partition(":")
     if name not in POINTS:
         raise ValueError(f"no crash point {name!r}; there are {', '.join(POINTS)}")
-    _armed[name] = int(passes or 1)
+    if deed not in _DEEDS:
+        raise ValueError(f"{deed!r} is neither kill nor stop")
+    _armed[name] = (int(passes or 1), _DEEDS[deed])
 
 
 def crash_point(name: str) -> None:
-    """Die here, as by SIGKILL, if armed for this pass."""
+    """Die here as by SIGKILL, or stand still, if armed for this pass."""
     if not _armed or name not in _armed:
         return
-    _armed[name] -= 1
-    if _armed[name] == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+    passes, deed = _armed[name]
+    _armed[name] = (passes - 1, deed)
+    if passes == 1:
+        os.kill(os.getpid(), deed)

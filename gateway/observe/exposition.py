@@ -5,16 +5,24 @@ Gauges count messages that are not final. One process of an installation exports
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+#: Read by prometheus_client when it is imported: where the processes of a group count together.
+GROUP_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+#: Of a partner's circuit.
+CIRCUIT_STATES: Final = ("closed", "open", "half_open")
 #: (kind, state, count, when the oldest was received in seconds since the epoch)
 Waiting = tuple[str, str, int, float]
 
@@ -27,6 +35,10 @@ class LedgerNumbers:
     #: Open calls with an unknown outcome by destination; every destination is there, mostly with 0.
     uncertain: Mapping[str, int] = field(default_factory=dict)
     audit_head: int | None = None
+    #: The state in force of each destination's circuit.
+    circuits: Mapping[str, str] = field(default_factory=dict)
+    #: Whether an operator's pause is in force.
+    paused: Mapping[str, bool] = field(default_factory=dict)
 
 
 class LedgerCollector(Collector):
@@ -63,7 +75,24 @@ def _families(numbers: LedgerNumbers) -> Iterable[Metric]:
     head = GaugeMetricFamily("gateway_audit_head_sequence", "Number of the latest audit entry")
     if numbers.audit_head is not None:
         head.add_metric((), numbers.audit_head)
-    return (messages, oldest, uncertain, head)
+    return (messages, oldest, uncertain, head, *_partners(numbers))
+
+
+def _partners(numbers: LedgerNumbers) -> Iterable[Metric]:
+    circuit = GaugeMetricFamily(
+        "gateway_circuit_state",
+        "1 for the state in force: a partner is called, is not, or is tried by one call",
+        labels=("destination", "state"),
+    )
+    for destination, in_force in numbers.circuits.items():
+        for state in CIRCUIT_STATES:
+            circuit.add_metric((destination, state), state == in_force)
+    paused = GaugeMetricFamily(
+        "gateway_destination_paused", "1 while an operator's pause is in force", labels=("destination",)
+    )
+    for destination, is_paused in numbers.paused.items():
+        paused.add_metric((destination,), is_paused)
+    return circuit, paused
 
 
 def _build_info() -> Metric:
@@ -80,7 +109,35 @@ def gateway_version() -> str:
         return "unknown"
 
 
-def expose(registry: CollectorRegistry, accept: str | None) -> tuple[bytes, str]:
-    """Everything in `registry` in the format that the scraper accepts, and its content type."""
+def counts_together() -> bool:
+    """Whether this process counts in files that it shares with the others of its group."""
+    return GROUP_DIRECTORY in os.environ
+
+
+def counted(registry: CollectorRegistry) -> Collector:
+    """What was counted: by this process, or by all of its group together, dead ones included.
+
+    The processes of a group share files, in the directory that their supervisor names.
+    """
+    if not counts_together():
+        return registry
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together
+
+
+def expose(parts: Sequence[Collector], accept: str | None) -> tuple[bytes, str]:
+    """Everything in `parts` in the format that the scraper accepts, and its content type."""
     encode, content_type = choose_encoder(accept or "")
-    return encode(registry), content_type
+    return encode(_Joined(parts)), content_type
+
+
+class _Joined(Collector):
+    """Several registries as one."""
+
+    def __init__(self, parts: Sequence[Collector]) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterable[Metric]:
+        for part in self._parts:
+            yield from part.collect()

@@ -37,6 +37,9 @@ class Metrics:
         self.rejected = counter(
             "gateway_messages_rejected_total", "Messages refused at intake", "party", "kind", "code"
         )
+        self.answers = counter(
+            "gateway_http_answers_total", "Answers of the public listener", "interface", "status"
+        )
         self.completed = counter(
             "gateway_messages_completed_total", "Messages that reached a final state", "kind", "outcome"
         )
@@ -60,7 +63,25 @@ class Metrics:
             "gateway_bus_rejected_total", "Commands from the network set aside", "sender", "code"
         )
         self.bus_connected = Gauge(
-            "gateway_bus_connected", "1 while connected to the broker", ("side",), registry=registry
+            "gateway_bus_connected",
+            "1 while connected to the broker",
+            ("side",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.intake_pressure = Gauge(
+            "gateway_intake_pressure",
+            "1 while nothing new is taken in for its sake",
+            ("resource",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.pressure_reading = Gauge(
+            "gateway_pressure_reading",
+            "What intake depends on: bytes free, bytes, seconds a write waits, messages",
+            ("resource",),
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.operator_actions = counter("gateway_operator_actions_total", "What operators did", "action")
         self.queue_wait = histogram(
@@ -75,21 +96,32 @@ class Metrics:
             "When a partner last answered a call properly",
             ("destination",),
             registry=registry,
+            multiprocess_mode="max",
         )
         self.certificate_expiry = Gauge(
             "gateway_certificate_expiry_timestamp_seconds",
             "When a party's latest certificate ends, or the first of ours",
             ("party",),
             registry=registry,
+            multiprocess_mode="mostrecent",
         )
         self.audit_checkpoint = Gauge(
             "gateway_audit_checkpoint_timestamp_seconds",
             "Everything recorded until then is covered by a signed checkpoint",
             registry=registry,
+            multiprocess_mode="max",
         )
         self.config_reloaded = Gauge(
             "gateway_config_last_reload_successful",
             "1 unless the latest configuration was refused",
             registry=registry,
+            multiprocess_mode="livemin",
         )
         self.config_reloaded.set(1)
+        self.processes = Gauge(
+            "gateway_processes",
+            "Serving processes behind these listeners",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.processes.set(1)

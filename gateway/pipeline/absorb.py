@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, assert_never
 
 from gateway.clock import micros, moment
@@ -25,6 +24,7 @@ from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import Journey, StepState, StepStatus
 from gateway.policies.retry import next_attempt_at
 from gateway.settings import Destination
+from gateway.values import replace
 
 
 def absorb(
@@ -37,7 +37,8 @@ def absorb(
         status=before.status,
         attempts=before.attempts + 1,
         first_at=before.first_at or now,
-        last_at=now,
+        # Tried since it was hurried, also where whoever hurried it has a clock that is ahead of ours.
+        last_at=Micros(max(now, journey.message.hurried_at or 0)),
         reference=before.reference,
     )
     return journey.with_step(operation, _after(tried, operation, end, now, engine), record)

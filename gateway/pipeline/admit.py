@@ -43,8 +43,10 @@ async def admit(submission: Submission, engine: Engine) -> Receipt:
     """Take a batch in, line by line; the receipt is true once this returns.
 
     Raises `Refused` when the batch as a whole can't be taken (nothing is recorded then), `Conflict` for a
-    key that is being received or was used for another body, `Unavailable` when the ledger can't write.
+    key that is being received or was used for another body, `Unavailable` when the ledger can't write or
+    nothing new may be taken in. What had begun before is taken in whole, or given up whole.
     """
+    engine.refuse_under_pressure()
     if submission.dry_run:
         return await _receive(submission, None, "", None, engine)
     batch_id, token = BatchId(new_id()), new_id()
@@ -95,6 +97,8 @@ async def _receive(
             continue
         if intake.facts is _NO_FACTS:
             raise Refused("header_missing", status=422)
+        if engine.pressure is not None:
+            engine.pressure.refuse_the_rest()
         lines = []
         for line in chunk:
             checked = in_season(validate_line(line, rules), intake.facts.season)

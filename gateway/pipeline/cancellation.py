@@ -9,6 +9,7 @@ from gateway.ledger.vault import DataKey, Place
 from gateway.message import BatchFacts, MessageId, PartyId, new_id
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import Journey, StepState, open_steps, request_reference
+from gateway.policies.urgency import lane_of
 from gateway.states import State
 
 KIND = "visa.cancellation"
@@ -45,7 +46,7 @@ def _new(
         party=party,
         facts=facts,
         reference=application,
-        lane=party,
+        lane=lane_of(facts.licensee, KIND, party),
         state=State.READY,
         received_at=now,
         data_key=key.wrapped,

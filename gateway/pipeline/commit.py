@@ -5,25 +5,31 @@ The same transaction records what the stage before came to, and looks at the gat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
 
+from gateway.errors import Unavailable
+from gateway.ledger.books import FORGOTTEN
 from gateway.ledger.port import Applied, AttemptRecord, CancelAsked, GateClosed, Intent, Move
 from gateway.message import Micros
+from gateway.observe import tracing
 from gateway.observe.crash import crash_point
+from gateway.observe.log import log
 from gateway.pipeline.consequences import gate_of
-from gateway.pipeline.decide import Cancel, Decision, Wait
+from gateway.pipeline.decide import Cancel, Decision, Review, Wait
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import Journey
 from gateway.pipeline.prepare import PreparedStep
 from gateway.states import State
+from gateway.values import replace
 
 #: How soon a message held by the gate is looked at again by itself, at the least; not all at one moment. A
 #: changed record or a free place wakes it at once.
 _LOOK_AGAIN_S = 3600
+#: How soon after the ledger refused an intent, at the least.
+_TRY_AGAIN_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """The intent is durable (or none was needed). Nothing may be sent after `send_by_boottime_s`."""
 
     journey: Journey
@@ -40,7 +46,14 @@ async def commit(journey: Journey, steps: tuple[PreparedStep, ...], engine: Engi
         return Committed(journey, send_by)
     crash_point("before_intent")
     move = _intent_move(journey, once_only, engine)
-    match await engine.ledger.apply(move):
+    with tracing.of_message(journey.message.id, "commit", operation=once_only.operation.name):
+        try:
+            applied = await engine.ledger.apply(move)
+        except Unavailable as refusal:
+            return _put_back(move, refusal, engine)
+    match applied:
+        case GateClosed(code=code) if code == FORGOTTEN:
+            return Review(code)
         case GateClosed(code, expected_on, waits_for):
             wait_s = _LOOK_AGAIN_S * (1 + engine.random.random())
             look_again = Micros(move.now + round(wait_s * 1_000_000))
@@ -50,6 +63,13 @@ async def commit(journey: Journey, steps: tuple[PreparedStep, ...], engine: Engi
         case Applied():
             crash_point("after_intent")
             return Committed(_committed(journey, move), send_by)
+
+
+def _put_back(move: Move, refusal: Unavailable, engine: Engine) -> Wait:
+    """The ledger has no intent, so nothing was sent: what is known is kept, and all is looked at again."""
+    log.warning("commit_refused", action="commit_refused", message_id=move.message.id, code=refusal.code)
+    wait_s = _TRY_AGAIN_S * (1 + engine.random.random())
+    return Wait(State.READY, Micros(move.now + round(wait_s * 1_000_000)), None)
 
 
 def _intent_move(journey: Journey, step: PreparedStep, engine: Engine) -> Move:
@@ -81,7 +101,7 @@ def _intent_move(journey: Journey, step: PreparedStep, engine: Engine) -> Move:
             step.operation.name, step.operation.destination, step.context.request_reference, send_by
         ),
         lease_until=Micros(now + lease_us),
-        gate=gate_of(journey),
+        gate=gate_of(journey, engine),
     )
 
 

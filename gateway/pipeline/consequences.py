@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from gateway.flows import FLOWS, Desk, Standing, Subject, visas
+from gateway.flows import FLOWS, Desk, Standing, Subject, restored, visas
 from gateway.flows.flow import Moved
 from gateway.ledger.books import Books
-from gateway.ledger.records import GateClosed, Move
-from gateway.message import PartyId
+from gateway.ledger.records import Claimed, GateClosed, MessageRow, Move
+from gateway.message import Body, PartyId
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import Journey, StepStatus
 from gateway.states import Outcome
@@ -18,14 +18,27 @@ APPLICATION = "visa.application"
 ISSUANCE = "foreign_affairs.visa_issuance"
 
 
-def gate_of(journey: Journey) -> Callable[[Books], GateClosed | None] | None:
+def gate_of(journey: Journey, engine: Engine) -> Callable[[Books], GateClosed | None] | None:
     """The gate that the intent of a message's call must pass."""
     message = journey.message
     if message.kind != APPLICATION:
         return None
-    arrives_on = date.fromisoformat(journey.body["travel"]["arrival_date"])
-    request = visas.Request(message.id, message.party, message.facts, arrives_on)
-    return lambda books: visas.may_issue(request, books)
+    request = request_of(message, journey.body)
+    body, destination, vault = journey.body, issues_at(engine), engine.vault
+    return lambda books: (
+        restored.closed_by(destination, body, vault, books) or visas.may_issue(request, books)
+    )
+
+
+def request_of(message: Claimed | MessageRow, body: Body) -> visas.Request:
+    """An application, as the gate sees it."""
+    arrives_on = date.fromisoformat(body["travel"]["arrival_date"])
+    return visas.Request(message.id, message.party, message.facts, arrives_on)
+
+
+def issues_at(engine: Engine) -> str:
+    """The destination that visas are asked of."""
+    return engine.operations[ISSUANCE].destination
 
 
 def following(move: Move, journey: Journey, engine: Engine) -> Callable[[Books], None] | None:
@@ -35,9 +48,13 @@ def following(move: Move, journey: Journey, engine: Engine) -> Callable[[Books],
     if move.outcome is Outcome.ISSUED:
         result = journey.steps[ISSUANCE].result or {}
         leaves_on = journey.body["travel"]["departure_date"]
-        return lambda books: visas.issued(
-            result, message.facts, leaves_on, Desk(engine.office, books, subject)
-        )
+        request, destination = request_of(message, journey.body), issues_at(engine)
+
+        def issued(books: Books) -> None:
+            restored.count_in(destination, request, books)
+            visas.issued(result, message.facts, leaves_on, Desk(engine.office, books, subject))
+
+        return issued
     if move.outcome is Outcome.DONE and message.parent_id is not None:
         parent = message.parent_id
         return lambda books: visas.cancelled(parent, Desk(engine.office, books, subject))

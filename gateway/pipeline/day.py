@@ -6,6 +6,7 @@ crash or a full disk, is done again from its beginning. That it is done is recor
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -91,6 +92,26 @@ async def new_day(engine: Engine) -> DayDone:
     for name, count in (counts | over).items():
         log.info("new_day", action=name, count=count)
     return DayDone(days.today, counts)
+
+
+async def turn_days(in_force: Callable[[], Engine]) -> None:
+    """Do each day's work when it comes, for ever; what an earlier process began is done at the start."""
+    done: date | None = None
+    while True:
+        engine = in_force()
+        today = engine.clock.today()
+        if today != done:
+            done = today if await _day_done(engine) else done
+        await asyncio.sleep(engine.settings.gateway.carrying.sweep_interval_s)
+
+
+async def _day_done(engine: Engine) -> bool:
+    try:
+        await new_day(engine)
+    except Exception:  # tried again in a moment: what is done of it stays done
+        log.exception("new_day_failed", action="new_day_failed")
+        return False
+    return True
 
 
 async def keep_date(engine: Engine) -> None:

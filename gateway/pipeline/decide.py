@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from gateway.message import Micros, Operation
 from gateway.pipeline.engine import Stages
@@ -11,44 +12,37 @@ from gateway.pipeline.journey import Journey, StepState, StepStatus
 from gateway.states import State
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(Struct, frozen=True):
     """These steps are due, at the same time."""
 
     operations: tuple[Operation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Struct, frozen=True):
     """Every step is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """A partner refused: final."""
 
     public_code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """A call that must not be repeated has an unknown outcome: inquire."""
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(Struct, frozen=True):
     """Only a person can tell."""
 
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Struct, frozen=True):
     """Somebody asked for it and nothing irrevocable was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Nothing is due before `until`."""
 
     to: State
@@ -57,6 +51,8 @@ class Wait:
     #: See `records.Move.waits_for`.
     waits_for: str | None = None
     expected_on: date | None = None
+    #: When it may go on, where that is known to the moment.
+    expected_at: Micros | None = None
 
 
 Decision = Deliver | Issue | Refuse | Doubt | Review | Cancel | Wait
@@ -64,6 +60,8 @@ Decision = Deliver | Issue | Refuse | Doubt | Review | Cancel | Wait
 
 def decide(journey: Journey, now: Micros) -> Decision:
     """An unknown outcome first; then a refusal wins; then persons, then wishes, then the next stage."""
+    if not journey.steps:  # nothing was tried yet
+        return _next_stage(journey, journey.stages, now)
     stages = _stages_ahead(journey)
     by_status = {journey.step(operation).status: operation.name for stage in stages for operation in stage}
     if StepStatus.UNKNOWN in by_status:
@@ -86,8 +84,9 @@ def _stages_ahead(journey: Journey) -> Stages:
 
 def _next_stage(journey: Journey, stages: Stages, now: Micros) -> Decision:
     for stage in stages:
-        states = [(operation, journey.step(operation)) for operation in stage]
-        unfinished = [(operation, state) for operation, state in states if not state.finished(now)]
+        unfinished = [
+            (operation, state) for operation in stage if not (state := journey.step(operation)).finished(now)
+        ]
         if not unfinished:
             continue
         if journey.message.cancel_requested_at is not None and journey.message.parent_id is None:

@@ -22,6 +22,7 @@ from gateway.message import (
     StillProcessing,
     Unknown,
 )
+from gateway.observe import tracing
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
 from gateway.observe.metrics import bound
@@ -29,7 +30,9 @@ from gateway.pipeline.absorb import absorb
 from gateway.pipeline.commit import Committed
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.journey import Journey
+from gateway.pipeline.partner_guard import Permit
 from gateway.pipeline.prepare import PreparedStep
+from gateway.pipeline.protect import ended
 
 #: How an attempt's end is called in the attempts table and in metrics.
 RESULTS: dict[type, str] = {
@@ -48,10 +51,13 @@ RESULTS: dict[type, str] = {
 _ANSWERED = ("fault_", "technical_")
 
 
-async def deliver(committed: Committed, steps: tuple[PreparedStep, ...], engine: Engine) -> Journey:
+async def deliver(
+    committed: Committed, steps: tuple[PreparedStep, ...], permits: tuple[Permit, ...], engine: Engine
+) -> Journey:
     """The journey with each step's answer absorbed and its attempt noted for the next commit."""
     journey = committed.journey
-    tried = await _attempt_all(steps, committed.send_by_boottime_s, engine)
+    with engine.protection.waiting_for_answers():
+        tried = await _attempt_all(steps, permits, committed.send_by_boottime_s, engine)
     crash_point("after_checks" if journey.message.open_step is None else "after_call")
     for step, (record, end) in zip(steps, tried, strict=True):
         journey = absorb(journey, step.operation, record, end, engine)
@@ -59,22 +65,34 @@ async def deliver(committed: Committed, steps: tuple[PreparedStep, ...], engine:
 
 
 async def _attempt_all(
-    steps: tuple[PreparedStep, ...], send_by_boottime_s: float, engine: Engine
+    steps: tuple[PreparedStep, ...], permits: tuple[Permit, ...], send_by_boottime_s: float, engine: Engine
 ) -> Sequence[tuple[AttemptRecord, AttemptEnd]]:
-    if len(steps) == 1:  # most stages: a task of its own would cost more than it is worth
-        return (await attempt(steps[0], send_by_boottime_s, engine),)
-    return await asyncio.gather(*(attempt(step, send_by_boottime_s, engine) for step in steps))
+    """The first in this task, the others in tasks beside it: most stages have one step and need none."""
+    first, *others = (
+        attempt(step, permit, send_by_boottime_s, engine) for step, permit in zip(steps, permits, strict=True)
+    )
+    beside = [asyncio.create_task(other) for other in others]
+    try:
+        return (await first, *[await task for task in beside])
+    except BaseException:
+        for task in beside:
+            task.cancel()
+        raise
 
 
 async def attempt(
-    step: PreparedStep, send_by_boottime_s: float, engine: Engine, kind: str = "call"
+    step: PreparedStep, permit: Permit, send_by_boottime_s: float, engine: Engine, kind: str = "call"
 ) -> tuple[AttemptRecord, AttemptEnd]:
-    """One call or inquiry: never raises for what a partner does."""
+    """One call or inquiry, which ends its permit: never raises for what a partner does."""
     operation = step.operation
     started, clock = engine.now(), time.perf_counter()
-    end = await _exchange(step, send_by_boottime_s, engine)
+    about = {"destination": operation.destination, "operation": operation.name}
+    with tracing.of_message(step.context.message_id, kind, **about) as span:
+        end = await _exchange(step, send_by_boottime_s, engine)
+        span.tell(state=RESULTS[type(end)])
     duration_s = time.perf_counter() - clock
     finished = engine.now()
+    await ended(permit, end, finished, engine)
     _measure(step, end, duration_s, kind, engine)
     record = AttemptRecord(
         step=operation.name,

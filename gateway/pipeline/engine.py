@@ -6,13 +6,14 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.clock import micros
 from gateway.flows import Office
 from gateway.ledger.port import Ledger
 from gateway.ledger.vault import Vault
 from gateway.message import Micros, Operation, PartyId
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.notary import Notary
+from gateway.pipeline.pressure import Pressure
+from gateway.pipeline.protection import Protection
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.ports import Clock, Partner, WorkHints
 from gateway.settings import Destination, Settings
@@ -38,6 +39,10 @@ class Engine:
     random: random.Random = field(default_factory=random.Random)
     #: Signs the audit log. None: nobody does, such as in tests of other things.
     notary: Notary | None = None
+    #: Whether partners may be called now. The same for every configuration of a process.
+    protection: Protection = field(default_factory=Protection)
+    #: Whether anything new may be taken in now, the same for all too. None: always, such as in tests.
+    pressure: Pressure | None = None
     _itineraries: Mapping[str, Stages] = field(init=False, repr=False)
     #: What flows work with beside the books.
     office: Office = field(init=False, repr=False)
@@ -51,7 +56,17 @@ class Engine:
 
     def now(self) -> Micros:
         """System time as the ledger keeps it."""
-        return micros(self.clock.now())
+        return self.clock.now_us()
+
+    @property
+    def under_pressure(self) -> bool:
+        """Whether nothing new is taken in at present."""
+        return self.pressure is not None and bool(self.pressure.pressed)
+
+    def refuse_under_pressure(self) -> None:
+        """For what is new. Raises `pressure.IntakePaused`."""
+        if self.pressure is not None:
+            self.pressure.refuse()
 
     def stages(self, kind: str) -> Stages:
         """The itinerary of a kind of message."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.flows.restored import RESTORATION, open_days
 from gateway.flows.visas import CAPACITY, CONTROLS
 from gateway.ledger.books import Record
 from gateway.ledger.port import Ledger
@@ -110,6 +111,10 @@ def _capacity(decision: Decision) -> Iterable[_Name]:
     return ((CAPACITY, decision.facts.mission),)
 
 
+def _restoration(decision: Decision) -> Iterable[_Name]:
+    return ((RESTORATION, "foreign-affairs"),)
+
+
 def _nothing(decision: Decision) -> Iterable[_Name]:
     return ()
 
@@ -133,6 +138,7 @@ _DECIDING: Final[Mapping[str, Callable[[Decision], Iterable[_Name]]]] = MappingP
         "plan_missing": _nothing,
         "plan_exceeded": _nothing,
         "mission_capacity": _capacity,
+        "reconciliation_pending": _restoration,
     }
 )
 #: Decided by the places of the licensee's plans, whose ids the application does not name.
@@ -199,6 +205,10 @@ def _ceilings(facts: _Facts, decision: Decision) -> str:
     return "had the windows " + _listed(windows)
 
 
+def _days_read(facts: _Facts, decision: Decision) -> str:
+    return "waited for the partner's lists of " + _listed(open_days(facts))
+
+
 def _listed(texts: Iterable[str]) -> str:
     return ", ".join(texts) or "(none)"
 
@@ -216,6 +226,7 @@ _STOOD: Final[Mapping[str, Callable[[_Facts, Decision], str]]] = MappingProxyTyp
         "controls": _rules,
         "plan": _planned,
         CAPACITY: _ceilings,
+        RESTORATION: _days_read,
     }
 )
 _LABELS: Final = {

@@ -8,7 +8,6 @@ deduplicates by our reference, or a destination configured so; otherwise a perso
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway.clock import micros, moment
@@ -18,15 +17,19 @@ from gateway.message import Absent, Answered, AttemptEnd, Contested, Declined, O
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
 from gateway.pipeline.absorb import done
-from gateway.pipeline.decide import Issue, Refuse, decide
+from gateway.pipeline.decide import Issue, Refuse, Wait, decide
 from gateway.pipeline.deliver import attempt
 from gateway.pipeline.engine import Engine
-from gateway.pipeline.journey import Journey, StepState, StepStatus, begin
+from gateway.pipeline.journey import NEW, Journey, StepStatus, begin
+from gateway.pipeline.partner_guard import Permit
+from gateway.pipeline.persist import until_committed
 from gateway.pipeline.prepare import prepare_exchange
+from gateway.pipeline.protect import admit_question, give_back
 from gateway.pipeline.settle import measure, resting_move
 from gateway.policies.absence import next_inquiry_at, proven_absent
 from gateway.settings import Destination
 from gateway.states import State
+from gateway.values import replace
 
 #: Answers to an inquiry that say that the partner does know of the call.
 _CONTRADICTS = frozenset({"processing", "ok", "refused", "contested", "answered"})
@@ -42,19 +45,31 @@ async def inquire(message: Claimed, engine: Engine) -> None:
     if operation.inquiry is None or not engine.destination(operation).inquiry.enabled:
         await _apply(_review(journey, "no_inquiry", engine), engine)
         return
+    permit = await admit_question(operation, engine)
+    if isinstance(permit, Wait):
+        await _apply(_put_off(journey, permit, engine), engine)
+        return
     crash_point("before_inquiry")
-    record, end = await _ask(journey, operation, engine)
+    try:
+        record, end = await _ask(journey, operation, permit, engine)
+    finally:
+        await give_back((permit,), engine)
     crash_point("after_inquiry")
     journey = replace(journey, unsaved=(record,))
-    await _apply(await _conclude(journey, operation, record, end, engine), engine)
+    move = await until_committed(
+        lambda: _conclude(journey, operation, record, end, engine), message.id, engine
+    )
+    await _apply(move, engine)
 
 
-async def _ask(journey: Journey, operation: Operation, engine: Engine) -> tuple[AttemptRecord, AttemptEnd]:
+async def _ask(
+    journey: Journey, operation: Operation, permit: Permit, engine: Engine
+) -> tuple[AttemptRecord, AttemptEnd]:
     if operation.inquiry is None:
         raise AssertionError("asked without an inquiry")
     step = prepare_exchange(journey, operation, operation.inquiry, engine)
     send_by = engine.clock.boottime_s() + engine.destination(operation).deadline_s
-    return await attempt(step, send_by, engine, kind="inquiry")
+    return await attempt(step, permit, send_by, engine, kind="inquiry")
 
 
 async def _conclude(
@@ -88,11 +103,12 @@ def _found(journey: Journey, engine: Engine) -> Move:
 
 async def _absent(journey: Journey, operation: Operation, record: AttemptRecord, engine: Engine) -> Move:
     destination = engine.destination(operation)
-    earlier = await engine.ledger.attempts(journey.message.id)
-    asked = _absences([*earlier, record], operation)
+    known = await engine.ledger.doubt(journey.message.id)
+    # By a clock that was set back meanwhile it would have been asked later than it is now.
+    asked_now = replace(record, started_at=min(record.started_at, engine.now()))
     if not proven_absent(
-        asked,
-        _send_by(journey),
+        _absences([*known.attempts, asked_now], operation),
+        moment(known.send_by or journey.message.received_at),
         _longest_processing(destination),
         timedelta(seconds=destination.inquiry.interval_s),
     ):
@@ -150,6 +166,20 @@ def _ask_again(journey: Journey, operation: Operation, engine: Engine) -> Move:
     )
 
 
+def _put_off(journey: Journey, wait: Wait, engine: Engine) -> Move:
+    """Not asked, so nothing is known that was not before: no absence is counted."""
+    return replace(
+        _again(journey, engine),
+        to=State.UNCERTAIN,
+        action="put_off",
+        next_at=wait.until,
+        waits_for=wait.waits_for,
+        expected_at=wait.expected_at,
+        intent_ends=None,
+        progress=None,
+    )
+
+
 def _again(journey: Journey, engine: Engine) -> Move:
     """Ready at once, nothing open."""
     now = engine.now()
@@ -169,8 +199,7 @@ def _again(journey: Journey, engine: Engine) -> Move:
 def _retried(journey: Journey) -> Journey:
     """Steps that only a person could interpret are asked anew."""
     fresh = {
-        name: StepState() if state.status is StepStatus.CONTESTED else state
-        for name, state in journey.steps.items()
+        name: NEW if state.status is StepStatus.CONTESTED else state for name, state in journey.steps.items()
     }
     return replace(journey, steps=fresh)
 
@@ -189,7 +218,7 @@ def _review(journey: Journey, code: str, engine: Engine) -> Move:
 
 async def _apply(move: Move, engine: Engine) -> None:
     try:
-        await engine.ledger.apply(move)
+        await until_committed(lambda: engine.ledger.apply(move), move.message.id, engine)
     except LeaseLost:
         log.warning("lease_lost", action="lease_lost", message_id=move.message.id)
         return

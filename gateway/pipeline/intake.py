@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from gateway.ledger.vault import DataKey
 from gateway.message import BatchFacts, BatchId, PartyId
 from gateway.policies.companions import Companions
@@ -55,8 +57,7 @@ class Receipt:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedLine:
+class CheckedLine(Struct, frozen=True):
     """One line after validation: `body` is canonical, or there are `violations`."""
 
     line: int

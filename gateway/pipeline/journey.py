@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
 
 from gateway.ledger.port import AttemptRecord, Claimed, MessageRow, Progress
 from gateway.ledger.vault import DataKey, Place, Vault, open_progress, payload_place, progress_place
@@ -25,11 +27,10 @@ class StepStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class StepState:
-    """One step of an itinerary, as it is kept (sealed) between claims."""
+class StepState(Struct, frozen=True, omit_defaults=True):
+    """One step of an itinerary, as it is kept (sealed) between claims: what is not said there is absent."""
 
-    status: StepStatus = StepStatus.NEW
+    status: StepStatus
     attempts: int = 0
     first_at: Micros | None = None
     last_at: Micros | None = None
@@ -48,11 +49,10 @@ class StepState:
         return self.status is StepStatus.DONE and (self.valid_until is None or self.valid_until > now)
 
 
-_NEW = StepState()
+NEW: Final = StepState(StepStatus.NEW)
 
 
-@dataclass(frozen=True, slots=True)
-class Journey:
+class Journey(Struct, frozen=True):
     """Immutable: each step of the pipeline returns the next one."""
 
     message: Claimed
@@ -64,7 +64,7 @@ class Journey:
     unsaved: tuple[AttemptRecord, ...] = ()
 
     def step(self, operation: Operation) -> StepState:
-        return self.steps.get(operation.name, _NEW)
+        return self.steps.get(operation.name, NEW)
 
     def context(self, operation: Operation) -> CallContext:
         """What there is beside the projection, before the need-to-know lists are asked."""
@@ -110,20 +110,14 @@ def late_place(message: Claimed) -> Place:
 
 
 def open_steps(vault: Vault, key: DataKey, message: Claimed | MessageRow) -> Mapping[str, StepState]:
-    kept = open_progress(vault, key, message).get("steps", {})
-    return {
-        name: StepState(**{**fields, "status": StepStatus(fields["status"])}) for name, fields in kept.items()
-    }
+    if message.sealed_progress is None:
+        return {}
+    return msgspec.convert(open_progress(vault, key, message).get("steps", {}), dict[str, StepState])
 
 
 def seal_steps(
     vault: Vault, key: DataKey, message: Claimed | MessageRow, steps: Mapping[str, StepState]
 ) -> Progress:
     revision = message.progress_revision + 1
-    value = {"steps": {name: _kept(state) for name, state in steps.items()}}
-    return Progress(vault.seal(key, value, place=progress_place(message, revision)), revision)
-
-
-def _kept(state: StepState) -> dict[str, Any]:
-    values = {name: getattr(state, name) for name in StepState.__slots__}
-    return {name: value for name, value in values.items() if value is not None}
+    sealed = vault.seal(key, {"steps": steps}, place=progress_place(message, revision))
+    return Progress(sealed, revision)

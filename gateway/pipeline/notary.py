@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 from typing import Final
 
-from gateway.clock import micros
 from gateway.errors import GatewayError, Unavailable
 from gateway.ledger.checkpoints import Signer, SignerLost, read, sign
 from gateway.ledger.journal import Entry, Head
@@ -111,7 +110,7 @@ class Notary:
     async def _cover(self) -> None:
         await self._note_other_key(await asyncio.to_thread(self._signer.key))
         for _ in range(_TRIES):
-            began = micros(self._clock.now())
+            began = self._clock.now_us()
             heads, signed = dict(await self._ledger.heads()), _heads(self._latest)
             if any(name not in heads or heads[name].number < head.number for name, head in signed.items()):
                 raise JournalShortened
@@ -135,7 +134,7 @@ class Notary:
         before = _key(self._latest)
         if before is not None and before != key:
             detail = {"key": key, "before": before}
-            await self._ledger.note(Entry(micros(self._clock.now()), "checkpoint_key", _ACTOR, detail=detail))
+            await self._ledger.note(Entry(self._clock.now_us(), "checkpoint_key", _ACTOR, detail=detail))
 
     def _tell(self, fault: str | None) -> None:
         if fault == self._fault:

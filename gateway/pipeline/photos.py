@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from gateway.ledger.vault import Place, Vault
 from gateway.message import PartyId
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import CheckedLine
+from gateway.values import replace
 from schemas.violation import Violation
 
 #: What a photo is kept as.

@@ -5,7 +5,7 @@ A converter's fault is found here, where no intent exists yet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.errors import Refused
 from gateway.message import CallContext, Disclosure, Exchange, FieldNotGranted, Operation
@@ -15,8 +15,7 @@ from gateway.pipeline.journey import Journey
 from gateway.ports import PreparedRequest
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedStep:
+class PreparedStep(Struct, frozen=True):
     """One step's request, ready for the wire."""
 
     operation: Operation

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from gateway.pipeline.intake import Submission
 from gateway.ports import ReadItem
-from gateway.settings.model import Intake
+from gateway.settings.gateway import Intake
 
 #: How long parsing may keep the event loop from others.
 _SLICE_S = 0.004

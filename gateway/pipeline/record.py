@@ -5,20 +5,24 @@ The answer to the center (202) is given after that commit, never before it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
 from gateway.clock import RIYADH, micros
 from gateway.ledger.port import Acceptance, NewMessage
 from gateway.ledger.vault import DataKey, Place, Vault
 from gateway.message import MessageId, Micros, PartyId, new_id
+from gateway.observe import tracing
 from gateway.observe.crash import crash_point
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import CheckedLine, OpenIntake, Rejection, Tally
 from gateway.pipeline.validate import passport_key
+from gateway.policies.urgency import lane_of
 from gateway.states import Outcome, State
+from gateway.values import replace
 from schemas.violation import Violation
 
 KIND = "visa.application"
@@ -37,7 +41,7 @@ def new_message(line: CheckedLine, person: bytes | None, intake: OpenIntake, eng
         facts=intake.facts,
         # A center's own reference may be anything, so it stands in the sealed payload only.
         reference="",
-        lane=intake.batch_id or "",
+        lane=lane_of(intake.facts.licensee, KIND, party),
         state=State.ACCEPTED,
         received_at=engine.now(),
         data_key=key.wrapped,
@@ -77,6 +81,7 @@ def _kept(violation: Violation) -> dict[str, Any]:
     return {"code": violation.code, "pointer": violation.pointer, "params": dict(violation.params)}
 
 
+@lru_cache(1024)
 def _deadline(arrival_date: str | None) -> Micros | None:
     """The end of the travel day in Riyadh: waiting longer would be of no use."""
     if arrival_date is None:
@@ -109,7 +114,9 @@ async def record_lines(
         duplicate,
         intake_until=intake_until(engine),
     )
+    crash_point("after_lines")
     for message in recorded:
+        tracing.born(message.id, kind=KIND, state=message.state)
         line = messages[message.id][1]
         tally.add(_duplicate(line) if message.outcome and not line.violations else line)
 
@@ -148,7 +155,10 @@ async def accept(intake: OpenIntake, tally: Tally, digest: bytes, engine: Engine
         )
     )
     crash_point("after_accept_commit")
-    engine.hints.notify()
+    engine.hints.notify(tally.lines - tally.rejected)
+    # Before the answer is put together the worker wakes, and the ledger begins its claim: one round each.
+    for _ in range(2):
+        await asyncio.sleep(0)
 
 
 def seal_receipt(tally: Tally, intake: OpenIntake, vault: Vault) -> bytes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from gateway.clock import day_begins, micros
 from gateway.errors import Conflict, LeaseLost
-from gateway.ledger.port import AttemptRecord, Move
-from gateway.message import Micros
+from gateway.ledger.port import AttemptRecord, Claimed, Move
+from gateway.message import MessageId, Micros
+from gateway.observe import tracing
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
 from gateway.observe.metrics import bound
@@ -16,8 +17,11 @@ from gateway.pipeline.cancellation import cancellation_of
 from gateway.pipeline.consequences import APPLICATION, following
 from gateway.pipeline.decide import Cancel, Decision, Deliver, Doubt, Issue, Refuse, Review, Wait
 from gateway.pipeline.engine import Engine
-from gateway.pipeline.journey import Journey, StepState, StepStatus, late_place
+from gateway.pipeline.journey import NEW, Journey, StepStatus, late_place
+from gateway.pipeline.persist import until_committed
+from gateway.policies.urgency import urgency
 from gateway.states import FINAL, Outcome, State
+from gateway.values import replace
 
 
 async def settle(journey: Journey, decision: Decision, engine: Engine) -> None:
@@ -25,7 +29,8 @@ async def settle(journey: Journey, decision: Decision, engine: Engine) -> None:
     move = resting_move(journey, decision, engine)
     crash_point("before_settle")
     try:
-        applied = await engine.ledger.apply(move)
+        with tracing.of_message(journey.message.id, "settle", state=move.to):
+            applied = await until_committed(lambda: engine.ledger.apply(move), move.message.id, engine)
     except LeaseLost:
         await _keep_late_answers(journey, engine)
         return
@@ -70,7 +75,7 @@ def _resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
             )
         case Cancel():
             return replace(rest, to=State.CANCELLED, action="cancel", code="cancelled")
-        case Wait(to, until, reason, waits_for, expected_on):
+        case Wait(to, until, reason, waits_for, expected_on, expected_at):
             return replace(
                 rest,
                 to=to,
@@ -78,12 +83,20 @@ def _resting_move(journey: Journey, decision: Decision, engine: Engine) -> Move:
                 next_at=until,
                 code=reason,
                 waits_for=waits_for,
-                expected_at=None if expected_on is None else micros(day_begins(expected_on)),
+                urgency=_urgency(journey),
+                expected_at=expected_at if expected_on is None else micros(day_begins(expected_on)),
             )
         case Deliver():
             raise AssertionError("a message with steps due does not rest")
         case _:
             assert_never(decision)
+
+
+def _urgency(journey: Journey) -> Micros:
+    """What was got from partners for it and ends, such as a clearance, hurries it on."""
+    ends = [step.valid_until for step in journey.steps.values() if step.valid_until is not None]
+    message = journey.message
+    return urgency(message.received_at, message.deadline_at, message.line, min(ends, default=None))
 
 
 def _issued(rest: Move, journey: Journey, engine: Engine) -> Move:
@@ -101,7 +114,7 @@ def _intent_ends(journey: Journey) -> str | None:
     """What became of the open intent, by its own step's answer and nothing else."""
     if journey.message.open_step is None:
         return None
-    status = journey.steps.get(journey.message.open_step, StepState()).status
+    status = journey.steps.get(journey.message.open_step, NEW).status
     if status is StepStatus.DONE:
         return "done"
     return None if status in (StepStatus.UNKNOWN, StepStatus.CONTESTED) else "free"
@@ -109,13 +122,15 @@ def _intent_ends(journey: Journey) -> str | None:
 
 def _doubt(rest: Move, journey: Journey) -> Move:
     """Uncertain: asked about at once, and the clock of absence starts when nothing can be sent any more."""
-    last = journey.unsaved[-1] if journey.unsaved else None
+    open_step = journey.message.open_step
+    was_answered = any(tried.was_answered for tried in journey.unsaved if tried.step == open_step)
     return replace(
         rest,
         to=State.UNCERTAIN,
         action="uncertain",
         next_at=rest.now,
-        send_by=last.send_by if last else rest.message.send_by,
+        # Otherwise as its intent said: the clock may have been set while we waited for the answer.
+        send_by=rest.now if was_answered else None,
     )
 
 
@@ -126,8 +141,12 @@ async def _keep_late_answers(journey: Journey, engine: Engine) -> None:
         result = journey.steps[record.step].result or {}
         sealed = engine.vault.seal(journey.key, result, place=late_place(journey.message))
         late: AttemptRecord = replace(record, outcome=f"late_{record.outcome}", sealed_result=sealed)
-        await engine.ledger.keep_late_answer(journey.message, late, now=engine.now())
+        await until_committed(partial(_keep, journey.message, late, engine), journey.message.id, engine)
     log.warning("lease_lost", action="lease_lost", message_id=journey.message.id)
+
+
+async def _keep(message: Claimed, late: AttemptRecord, engine: Engine) -> None:
+    await engine.ledger.keep_late_answer(message, late, now=engine.now())
 
 
 async def _heed_cancellation(move: Move, engine: Engine) -> None:
@@ -135,9 +154,13 @@ async def _heed_cancellation(move: Move, engine: Engine) -> None:
     if move.to not in (State.READY, State.HELD, State.AWAITING):
         return
     try:
-        await engine.ledger.cancel(move.message.id, actor="worker", now=engine.now())
+        await until_committed(partial(_cancel, move.message.id, engine), move.message.id, engine)
     except Conflict:
         log.info("cancel_overtaken", action="cancel_overtaken", message_id=move.message.id)
+
+
+async def _cancel(message_id: MessageId, engine: Engine) -> None:
+    await engine.ledger.cancel(message_id, actor="worker", now=engine.now())
 
 
 def measure(move: Move, engine: Engine) -> None:

@@ -20,7 +20,7 @@ from gateway.clock import moment
 from gateway.errors import Conflict, Refused
 from gateway.flows.subjects import passport_index
 from gateway.ledger.journal import Entry
-from gateway.ledger.keeping import STORES, Hold, HoldScope, Shredding
+from gateway.ledger.keeping import STORES, Cursor, Hold, HoldScope, Shredding, Wrapped
 from gateway.ledger.keys import KeyGone, KeyProvider, KeyVersion
 from gateway.ledger.records import Note
 from gateway.ledger.wrapping import bucket_of, holds_key, key_of
@@ -34,6 +34,8 @@ from schemas.hijri import season
 _EVERY: Final = "*"
 #: Messages looked at together.
 _PAGE: Final = 2_000
+#: Of rows that are only looked at, before it is written how far the walk came.
+_PAGES: Final = 50
 _GATEWAY: Final = "gateway"
 
 
@@ -286,8 +288,7 @@ async def _shred(shredding: Shredding, engine: Engine) -> None:
     await engine.ledger.keys_destroyed(shredding.bucket, entry)
     pace, going = Pace(), shredding
     while going.cursor.store is not None:
-        rows, to = await next_rows(going.cursor, engine.ledger)
-        of_it = [row for row in rows if holds_key(row) and bucket_of(key_of(row)) == going.bucket]
+        of_it, to = await _next_of(going, engine)
         gone_on = await engine.ledger.blank(going, of_it, to)
         if gone_on is None:  # another process does it
             return
@@ -297,6 +298,21 @@ async def _shred(shredding: Shredding, engine: Engine) -> None:
     detail = {"bucket": going.bucket, "rows": dict(going.counts), "seasons_ended": ended}
     await engine.ledger.end_shredding(going.bucket, _entry("shredded", _GATEWAY, engine, detail))
     log.info("shredded", action="shredded", count=sum(going.counts.values()))
+
+
+async def _next_of(shredding: Shredding, engine: Engine) -> tuple[list[Wrapped], Cursor]:
+    """Rows of the bucket for one transaction, and where the walk stands behind them.
+
+    Most rows of a large ledger are of other buckets: how far the walk came is written now and then only.
+    """
+    to, pace = shredding.cursor, Pace()
+    for _ in range(_PAGES):
+        rows, to = await next_rows(to, engine.ledger)
+        of_it = [row for row in rows if holds_key(row) and bucket_of(key_of(row)) == shredding.bucket]
+        if of_it or to.store is None:
+            return of_it, to
+        await pace.rest()
+    return [], to
 
 
 def _destroy(bucket: str, keys: KeyProvider) -> list[str]:

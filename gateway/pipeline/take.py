@@ -23,9 +23,12 @@ from gateway.ledger.books import Books
 from gateway.ledger.records import NewMessage, Taken
 from gateway.ledger.vault import Place
 from gateway.message import BatchFacts, Body, MessageId, PartyId, new_id
+from gateway.observe import tracing
+from gateway.observe.crash import crash_point
 from gateway.observe.log import log
 from gateway.pipeline.authorise import report_unauthorised
 from gateway.pipeline.engine import Engine
+from gateway.policies.urgency import lane_of
 from gateway.states import Outcome, State
 from schemas.hijri import season
 from schemas.kinds import KINDS, KindSchema, check, key_of
@@ -50,8 +53,9 @@ async def take(arrival: Arrival, engine: Engine) -> Taken:
     The same message again (by the key of its kind) gets the first answer. A key of the sender's own, where
     one is given, stands for one message as well. Raises `Refused` with every violation and nothing recorded,
     `Conflict` for the same key with another body or for a version that is not newer, `Unavailable` when the
-    ledger can't write.
+    ledger can't write or nothing new may be taken in.
     """
+    engine.refuse_under_pressure()
     with counting_refusals(arrival.party, arrival.kind, engine):
         schema = may_send(arrival.party, arrival.kind, engine)
         body = _valid(arrival, schema)
@@ -60,11 +64,14 @@ async def take(arrival: Arrival, engine: Engine) -> Taken:
         except Refused as refusal:
             await _report(arrival, body, refusal.code, engine)
             raise
+    crash_point("after_take")
     engine.metrics.received.labels(arrival.party, arrival.kind, arrival.channel).inc()
     if taken.code is not None:
         engine.metrics.parked.labels(arrival.kind, taken.code).inc()
     log.info("taken", action="take", message_id=taken.message_id, kind=arrival.kind, party=arrival.party)
-    engine.hints.notify()
+    if not taken.duplicate:
+        tracing.born(taken.message_id, kind=arrival.kind)
+    engine.hints.notify(1, (taken.message_id,))
     return taken
 
 
@@ -121,14 +128,14 @@ def _recorded(arrival: Arrival, schema: KindSchema, body: Body, engine: Engine) 
     id = MessageId(new_id())
     key = engine.vault.new_data_key(id, arrival.kind)
     text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-    carried = engine.carries(arrival.kind)
+    carried, facts = engine.carries(arrival.kind), facts_of(body, engine)
     message = NewMessage(
         id=id,
         kind=arrival.kind,
         party=arrival.party,
-        facts=facts_of(body, engine),
+        facts=facts,
         reference="",
-        lane=f"{arrival.kind}/{arrival.party}",
+        lane=lane_of(facts.licensee, arrival.kind, arrival.party),
         state=State.READY if carried else State.COMPLETED,
         outcome=None if carried else Outcome.DONE,
         received_at=engine.now(),

@@ -1,4 +1,4 @@
-"""What a worker does about keys beside its messages: rotations and shreddings that were begun are ended.
+"""What is done about keys beside messages: rotations and shreddings that were begun are ended.
 
 They were begun by an operator, by a new day, or by a process that died in the middle.
 """
@@ -6,6 +6,7 @@ They were begun by an operator, by a new day, or by a process that died in the m
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from gateway.observe.log import log
@@ -16,9 +17,10 @@ _LOOKED_FOR_EVERY_S: Final = 0.5
 _AFTER_A_FAILURE_S: Final = 5.0
 
 
-async def keep_up(engine: Engine) -> None:
+async def keep_up(in_force: Callable[[], Engine]) -> None:
     """Go on with whatever is unfinished, for ever."""
     while True:
+        engine = in_force()
         try:
             await shred.go_on(engine)
             await rotate.go_on(engine)

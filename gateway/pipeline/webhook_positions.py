@@ -13,7 +13,7 @@ from gateway.ledger.records import Position
 from gateway.message import PartyId
 from gateway.observe.log import log
 from gateway.pipeline.engine import Engine
-from gateway.settings.model import Webhook
+from gateway.settings.parties import Webhook
 
 #: Up to where notices were taken, failures since, and when it is tried again.
 CHANNEL: Final = "webhook"

@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from dataclasses import replace
-from datetime import date
+from collections.abc import Sequence
+from typing import Final
 
 from gateway.clock import micros
 from gateway.errors import GatewayError, LeaseLost, Unavailable
 from gateway.ledger.port import Claimed, Move
 from gateway.message import Micros
+from gateway.observe import tracing
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
 from gateway.pipeline.carry import carry
-from gateway.pipeline.day import new_day
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.inquire import inquire
 from gateway.pipeline.pace import Pace
-from gateway.pipeline.upkeep import keep_up
+from gateway.pipeline.persist import until_committed
+from gateway.pipeline.wake_partners import keep_waking
+from gateway.settings.gateway import Carrying
 from gateway.states import State
+from gateway.values import replace
+
+#: Messages in line for a place at a partner keep others from being claimed for so long. Where the line moves,
+#: that leaves the next ones their turn by urgency and lane, and a place; where it does not, the others go on.
+_LINE_S: Final = 0.05
 
 
 class Hints:
@@ -29,8 +36,8 @@ class Hints:
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
-    def notify(self, count: int = 1) -> None:
-        if count:
+    def notify(self, count: int = 1, ids: Sequence[str] = ()) -> None:
+        if count or ids:
             self._event.set()
 
     async def wait(self, timeout_s: float) -> None:
@@ -52,7 +59,9 @@ class Worker:
         self._carried: set[asyncio.Task[None]] = set()
         self._rested = asyncio.Event()
         self._draining = asyncio.Event()
-        self._pace = Pace(engine.settings.gateway.carrying.in_flight)
+        self._pace = Pace(engine.settings.gateway.carrying.in_flight, engine.protection)
+        #: When it last claimed, by the loop's clock.
+        self._claimed_at = 0.0
 
     def drain(self) -> None:
         """Claim nothing more."""
@@ -61,7 +70,8 @@ class Worker:
 
     async def run(self) -> None:
         """Claim, carry and sweep until drained."""
-        beside = (self._sweep_for_ever(), self._turn_days(), self._pace.keep(), keep_up(self._engine))
+        beside = (self._sweep_for_ever(), self._pace.keep(), keep_waking(lambda: self._engine))
+        self._engine.protection.room_made = self._rested.set
         helpers = tuple(asyncio.create_task(helper) for helper in beside)
         try:
             while not self._draining.is_set():
@@ -75,14 +85,32 @@ class Worker:
 
     async def _claim_once(self) -> None:
         carrying = self._engine.settings.gateway.carrying
-        room = self._pace.limit - len(self._carried)
+        room = self._room(carrying)
         if self._carried and room < self._pace.limit // 4 + 1:
-            self._rested.clear()
-            await self._rested.wait()
+            self._pace.reached = True
+            await self._until_room()
             return
+        self._claimed_at = asyncio.get_running_loop().time()
         claimed = await self._claim(min(room, carrying.claim_size))
         if not claimed:
             await self._engine.hints.wait(carrying.sweep_interval_s)
+
+    def _room(self, carrying: Carrying) -> int:
+        """For how many more: by what the processor can serve, and by how many may be under way at all."""
+        carried, protection = len(self._carried), self._engine.protection
+        at_once = self._pace.limit - carried + protection.at_partners
+        if protection.in_line and asyncio.get_running_loop().time() - self._claimed_at >= _LINE_S:
+            at_once = max(at_once, self._pace.limit // 4 + 1, carrying.claim_size // 4)
+        return min(at_once, carrying.in_flight - carried + protection.aside)
+
+    async def _until_room(self) -> None:
+        """Until a message rests or begins to wait for its partner, or those in line had their time."""
+        self._rested.clear()
+        try:
+            async with asyncio.timeout(_LINE_S if self._engine.protection.in_line else None):
+                await self._rested.wait()
+        except TimeoutError:
+            return
 
     async def _claim(self, limit: int) -> int:
         engine = self._engine
@@ -115,11 +143,14 @@ class Worker:
     async def _carry_one(self, message: Claimed, engine: Engine) -> None:
         step = carry if message.state is State.CARRIED else inquire
         try:
-            await step(message, engine)
+            with tracing.of_message(message.id, step.__name__, kind=message.kind):
+                await step(message, engine)
         except LeaseLost:  # somebody else has it now
             log.warning("lease_lost", action="lease_lost", message_id=message.id)
-        except Unavailable as error:  # the ledger can't write: the lease will end
-            log.error("carry_stopped", action="carry_stopped", message_id=message.id, code=error.code)
+        except (Unavailable, OSError) as error:
+            # For as long as a lease the ledger took nothing, or a key could not be written: no fault of its.
+            code = error.code if isinstance(error, Unavailable) else type(error).__name__
+            log.error("carry_stopped", action="carry_stopped", message_id=message.id, code=code)
         except Exception as error:  # one message's fault must not become another's
             log.exception("carry_failed", action="carry_failed", message_id=message.id)
             await self._set_aside(message, error, engine)
@@ -127,7 +158,7 @@ class Worker:
     async def _set_aside(self, message: Claimed, error: Exception, engine: Engine) -> None:
         """A message that can't be carried goes to a person; an open call of it to the inquiry first."""
         try:
-            await engine.ledger.apply(await _aside(message, error, engine))
+            await until_committed(lambda: _put_aside(message, error, engine), message.id, engine)
         except (LeaseLost, Unavailable):
             log.warning("set_aside_failed", action="set_aside_failed", message_id=message.id)
 
@@ -144,28 +175,13 @@ class Worker:
             except Exception:  # without the sweeper nothing is woken or released: it goes on
                 log.exception("sweep_failed", action="sweep_failed")
             else:
-                engine.hints.notify(int(swept.anything_due))
+                engine.hints.notify(swept.due)
                 _tell(swept.leases_ended, swept.expired, swept.abandoned_batches)
             await asyncio.sleep(carrying.sweep_interval_s)
 
-    async def _turn_days(self) -> None:
-        """Do each business day's work when it comes; what an earlier process began is done at the start."""
-        done: date | None = None
-        while True:
-            engine = self._engine
-            today = engine.clock.today()
-            if today != done:
-                done = today if await _day_done(engine) else done
-            await asyncio.sleep(engine.settings.gateway.carrying.sweep_interval_s)
 
-
-async def _day_done(engine: Engine) -> bool:
-    try:
-        await new_day(engine)
-    except Exception:  # tried again in a moment: what is done of it stays done
-        log.exception("new_day_failed", action="new_day_failed")
-        return False
-    return True
+async def _put_aside(message: Claimed, error: Exception, engine: Engine) -> None:
+    await engine.ledger.apply(await _aside(message, error, engine))
 
 
 async def _aside(message: Claimed, error: Exception, engine: Engine) -> Move:

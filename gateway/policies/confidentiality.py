@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from schemas.kinds import KINDS, published_classes
 
 _SERVICE_CENTER: Final = "service_center"
 
+#: Kept, of those that calls came to.
+_DISCLOSURES: Final = 1024
 #: What results are given for.
 _OWN: Final = "What became of the party's own application"
 #: What stands before the name of a batch's own field, and before that of an earlier step's.
@@ -41,8 +44,8 @@ _FACTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 #: Those that say for whom a call is made: the header block of a call carries them.
 _ON_BEHALF_OF: Final = ("batch.licensee_id", "batch.agent_id", "batch.season")
-#: (path, its steps), for each granted field.
-_Paths = tuple[tuple[str, tuple[str, ...]], ...]
+#: (path, its last step), for each granted field, by the steps that lead to where it stands.
+_Paths = tuple[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], ...]
 #: Field name to the tree inside it; None for a leaf.
 _Tree = Mapping[str, "_Tree | None"]
 
@@ -60,6 +63,7 @@ class _Grant:
 
 
 _NOTHING: Final = _Grant()
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class NeedToKnow:
@@ -97,6 +101,8 @@ class NeedToKnow:
         self._result_fields = {kind: tuple(fields) for kind, fields in policy.results.items()}
         self._results = {kind: _tree(fields) for kind, fields in policy.results.items()}
         self._shown = {kind: frozenset(fields) for kind, fields in policy.results.items()}
+        #: Few differ: by operation, one for each set of fields that happened to have a value.
+        self._disclosed = lru_cache(maxsize=_DISCLOSURES)(self._disclosure_of)
 
     def granted(self, destination: str, operation: str) -> tuple[str, ...]:
         """The granted paths, in the order of the list; none where there is no list."""
@@ -114,7 +120,13 @@ class NeedToKnow:
         What is absent is None. What earlier steps came to is not in it but in the context.
         """
         grant = self._compiled.get((destination, operation_name), _NOTHING)
-        fields = {path: _leaf(body, steps) for path, steps in grant.body}
+        fields = {}
+        for steps, leaves in grant.body:
+            inside = _inside(body, steps)
+            for path, name in leaves:
+                # Texts are told at once: this runs for each field of each call.
+                value = inside.get(name)
+                fields[path] = value if type(value) is str else _leaf(value)
         if batch is not None:
             for path, name in grant.facts:
                 fields[path] = getattr(batch, name) or None
@@ -151,10 +163,14 @@ class NeedToKnow:
 
         For whom the call is made counts as given wherever the context says it.
         """
-        given = {path for path in projection.taken if projection.fields[path] is not None}
+        values = projection.fields
+        given = [path for path in projection.taken if values[path] is not None]
         if context is not None:
             grant = self._compiled.get((destination, operation_name), _NOTHING)
-            given.update(_given_by(context, grant))
+            given += _given_by(context, grant)
+        return self._disclosed(operation_name, destination, frozenset(given))
+
+    def _disclosure_of(self, operation_name: str, destination: str, given: frozenset[str]) -> Disclosure:
         fields = tuple(path for path in self.granted(destination, operation_name) if path in given)
         purpose = self._purposes.get((destination, operation_name), "")
         return Disclosure(destination, operation_name, fields, purpose, self.version)
@@ -266,7 +282,8 @@ def _highest(kind: str, fields: Iterable[str]) -> Confidentiality:
 
 def _compiled(fields: Iterable[str]) -> _Grant:
     earlier: dict[str, list[tuple[str, str]]] = {}
-    body, facts = [], []
+    body: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    facts: list[tuple[str, str]] = []
     for path in fields:
         if path.startswith(_EARLIER):
             step, _, name = path.removeprefix(_EARLIER).rpartition(".")
@@ -274,27 +291,28 @@ def _compiled(fields: Iterable[str]) -> _Grant:
         elif path.startswith(_BATCH):
             facts.extend([(path, _FACTS[path])] if path in _FACTS else [])
         else:
-            body.append((path, tuple(path.split("."))))
+            *steps, name = path.split(".")
+            body.setdefault(tuple(steps), []).append((path, name))
     named = {path for path, _ in facts}
     licensee, agent, season = (path in named for path in _ON_BEHALF_OF)
     return _Grant(
-        tuple(body),
+        tuple((steps, tuple(leaves)) for steps, leaves in body.items()),
         tuple(facts),
         (licensee, agent, season),
         MappingProxyType({step: tuple(names) for step, names in earlier.items()}),
     )
 
 
-def _given_by(context: CallContext, grant: _Grant) -> Iterator[str]:
+def _given_by(context: CallContext, grant: _Grant) -> list[str]:
     """The paths of what the context says, and of what was taken of earlier results."""
     batch = context.batch
-    for path, value in zip(_ON_BEHALF_OF, (batch.licensee, batch.agent, batch.season), strict=True):
-        if value:
-            yield path
+    on_behalf_of = zip(_ON_BEHALF_OF, (batch.licensee, batch.agent, batch.season), strict=True)
+    given = [path for path, value in on_behalf_of if value]
     for step, paths in grant.earlier.items():
         found = context.earlier.get(step)
         if isinstance(found, Projection):
-            yield from (path for path, name in paths if name in found.taken)
+            given += [path for path, name in paths if name in found.taken]
+    return given
 
 
 def _scalar(result: Readable, name: str) -> Any:
@@ -305,18 +323,19 @@ def _scalar(result: Readable, name: str) -> Any:
     return None if _holds_fields(value) else value
 
 
-def _leaf(body: Any, steps: tuple[str, ...]) -> Any:
-    """The value at `steps`: a scalar or a list of scalars, else None.
-
-    A granted name that turns out to hold a mapping grants nothing inside it.
-    """
-    value = body
+def _inside(body: Body, steps: tuple[str, ...]) -> Mapping[str, Any]:
+    """The mapping at `steps`; an empty one where there is none."""
+    found: Any = body
     for step in steps:
-        # The exact type is told first, here and below: this runs for each field of each call.
-        if type(value) is not dict and not isinstance(value, Mapping):
-            return None
-        value = value.get(step)
-    return value if type(value) is str or not _holds_fields(value) else None
+        found = found.get(step)
+        if type(found) is not dict and not isinstance(found, Mapping):
+            return _EMPTY
+    return found  # type: ignore[no-any-return]
+
+
+def _leaf(value: Any) -> Any:
+    """A scalar or a list of scalars, else None: a granted name that holds a mapping grants nothing inside."""
+    return None if _holds_fields(value) else value
 
 
 def _holds_fields(value: Any) -> bool:

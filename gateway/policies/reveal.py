@@ -10,7 +10,7 @@ from gateway.message import Body, Disclosure
 from gateway.policies.confidentiality import reduced
 from gateway.settings import ConfidentialityPolicy
 from gateway.settings.access import Role
-from gateway.settings.model import Grant
+from gateway.settings.confidentiality import Grant
 
 _OPERATION: Final = "reveal"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.errors import Refused, Unavailable, Uncertain
+from gateway.errors import Refused, Uncertain
 from gateway.http import HttpClient
 from gateway.message import CallContext, new_id
+from gateway.observe import tracing
 from gateway.ports import PreparedRequest
 from gateway.rest.reply import read_reply, reply_model
 from gateway.rest.service import CORRELATION_ID, IDEMPOTENCY_KEY, JSON, RestService
@@ -22,16 +22,14 @@ class Endpoint:
     """How a destination is reached."""
 
     url: str
-    #: For one whole call, waiting for a slot included.
+    #: For one whole call, waiting for a free connection included. How many there are at the same time, and
+    #: whether there may be one at all, is decided by whoever calls (`gateway.pipeline.protect`).
     deadline_s: float
     connect_timeout_s: float
-    #: Calls at the same time.
-    concurrency: int
     max_reply_bytes: int = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class RestRequest(PreparedRequest):
+class RestRequest(PreparedRequest, frozen=True):
     """A request with our reference, which goes into a header here."""
 
     idempotency_key: str
@@ -47,7 +45,6 @@ class RestPartner:
         base = endpoint.url.rstrip("/") + service.base_path
         self._urls = {name: base + action.path for name, action in service.actions.items()}
         self._replies = {name: reply_model(action.reply) for name, action in service.actions.items()}
-        self._slots = asyncio.Semaphore(endpoint.concurrency)
 
     async def start(self) -> None:
         """Make the connection pool; connects nowhere yet."""
@@ -69,37 +66,19 @@ class RestPartner:
 
     async def send(self, request: PreparedRequest, *, send_by_boottime_s: float) -> Mapping[str, Any]:
         """See `ports.Partner`. Never sent twice; raises `Unavailable` or `Uncertain`."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._endpoint.deadline_s
-        # What waited half of its time for a slot has too little left for a fair exchange.
-        await self._slot(loop.time() + self._endpoint.deadline_s / 2)
-        try:
-            reply = await self._client.post(
-                self._urls[request.action],
-                _headers(request),
-                request.body,
-                deadline_s=deadline - loop.time(),
-                connect_timeout_s=self._endpoint.connect_timeout_s,
-                max_reply_bytes=self._endpoint.max_reply_bytes,
-                send_by_boottime_s=send_by_boottime_s,
-            )
-        finally:
-            self._slots.release()
+        reply = await self._client.post(
+            self._urls[request.action],
+            {**_headers(request), **tracing.headers()},
+            request.body,
+            deadline_s=self._endpoint.deadline_s,
+            connect_timeout_s=self._endpoint.connect_timeout_s,
+            max_reply_bytes=self._endpoint.max_reply_bytes,
+            send_by_boottime_s=send_by_boottime_s,
+        )
         try:
             return read_reply(self._service, self._replies[request.action], request.correlation_id, reply)
         except Uncertain as error:
             raise Uncertain(error.code, error.detail, answered=True) from error
-
-    async def _slot(self, until: float) -> None:
-        """Raises `Unavailable` (`no_free_slot`): nothing was sent."""
-        if not self._slots.locked():
-            await self._slots.acquire()  # does not wait
-            return
-        try:
-            async with asyncio.timeout_at(until):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise Unavailable("no_free_slot") from error
 
 
 def _headers(request: PreparedRequest) -> dict[str, str]:

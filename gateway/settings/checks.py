@@ -11,6 +11,7 @@ from typing import Final
 from gateway.settings.document import Fault, Loc
 from gateway.settings.draft import Draft
 from gateway.settings.keys import key_file_fault, pair_fault
+from gateway.settings.protection_checks import waiting_within_lease
 from gateway.settings.soap_security import file_faults
 from gateway.settings.transport_checks import (
     authorities,
@@ -157,6 +158,7 @@ CHECKS: tuple[Check, ...] = (
     tls_is_used,
     bound_certificates,
     certificates_are_asked_for,
+    waiting_within_lease,
 )
 
 

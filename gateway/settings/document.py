@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from gateway.values import replace
 
 #: A way into the data: keys of mappings and indices of sequences.
 Loc = tuple[str | int, ...]

@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.settings.confidentiality import ConfidentialityPolicy
+from gateway.settings.controls import Controls
+from gateway.settings.destinations import Destination
 from gateway.settings.document import Document, Fault, Loc
-from gateway.settings.model import (
-    ConfidentialityPolicy,
-    Controls,
-    Destination,
-    Gateway,
-    Party,
-    Reference,
-    Routes,
-    Settings,
-)
+from gateway.settings.gateway import Gateway
+from gateway.settings.model import Settings
+from gateway.settings.parties import Party
+from gateway.settings.reference import Reference
+from gateway.settings.routes import Routes
 
 
 @dataclass(frozen=True, slots=True)

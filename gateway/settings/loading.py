@@ -12,19 +12,17 @@ from gateway.errors import Misconfigured
 from gateway.message import Operation
 from gateway.settings import checks
 from gateway.settings import operations as operation_checks
+from gateway.settings.confidentiality import ConfidentialityPolicy
+from gateway.settings.controls import Controls
+from gateway.settings.destinations import Destinations
 from gateway.settings.document import Document, Fault, read
 from gateway.settings.draft import Draft, of_settings
-from gateway.settings.model import (
-    ConfidentialityPolicy,
-    Controls,
-    Destinations,
-    Gateway,
-    Parties,
-    Reference,
-    Routes,
-    Settings,
-)
+from gateway.settings.gateway import Gateway
+from gateway.settings.model import Settings
 from gateway.settings.operations import Classes
+from gateway.settings.parties import Parties
+from gateway.settings.reference import Reference
+from gateway.settings.routes import Routes
 from gateway.settings.validation import suggestion, validate
 
 M = TypeVar("M", bound=BaseModel)

@@ -8,9 +8,10 @@ from typing import Final, get_args
 
 from gateway.message import Operation
 from gateway.settings.access_checks import operator_faults
+from gateway.settings.confidentiality import Grant
 from gateway.settings.document import Fault, Loc
 from gateway.settings.draft import Draft
-from gateway.settings.model import Grant, Party
+from gateway.settings.parties import Party
 from gateway.settings.validation import suggestion
 from schemas.confidentiality import Confidentiality
 

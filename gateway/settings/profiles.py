@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.settings.model import DeferredWaits, Destination, Settings
+from gateway.settings.destinations import DeferredWaits, Destination
+from gateway.settings.model import Settings
 from gateway.settings.soap_security import DemoKeys, DestinationSecurity
 
 _DEADLINE_S: Final = 5.0

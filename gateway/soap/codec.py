@@ -2,32 +2,28 @@
 
 zeep's own serialiser costs some 0.5 ms a call. Where a type is made of plain elements only, it is compiled
 once into one pass of string pieces (writing) and one walk (reading); anything else goes through zeep itself.
-Neither checks what the XML schema checks: writing is followed, and reading preceded, by validation.
+Neither checks what the XML schema checks: writing is followed, and reading preceded, by validation; but for
+`write_certain`, which writes what is valid beyond doubt, or nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import count
 from typing import Any, Final, Protocol
-from xml.sax.saxutils import escape
 
 import zeep.helpers
 import zeep.xsd
 from lxml import etree
-from zeep.xsd.elements.indicators import Choice, Sequence
-from zeep.xsd.types import builtins
 
 from gateway.errors import Refused
+from gateway.soap.elements import Branch, Leaf, Prefixes, Unsupported, branch
 from gateway.xml import Element
 
 Values = dict[str, Any]
 
-
-_SPECIAL: Final = re.compile("[&<>]").search
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 class Codec(Protocol):
@@ -38,18 +34,20 @@ class Codec(Protocol):
     def write(self, values: Mapping[str, Any]) -> str:
         """The element as XML text. Raises `Refused` (`conversion_failed`) when a value can't be one."""
 
+    def write_certain(self, values: Mapping[str, Any]) -> str | None:
+        """What `write` writes, if that is certain to be valid by the schema; None when it has to be asked."""
+
     def read(self, element: Element) -> Values:
         """The element's values. Raises `Refused` (`value_unreadable`) for text that Python can't hold."""
 
 
-class Unsupported(Exception):
-    """A construct that is not compiled."""
+def codec_for(element: Any, schema: Any, certain: Mapping[str, str] = _NOTHING) -> Codec:
+    """The compiled codec where the type allows it, zeep's own otherwise.
 
-
-def codec_for(element: Any, schema: Any) -> Codec:
-    """The compiled codec where the type allows it, zeep's own otherwise."""
+    `certain`: what `simple_types` tells of the schema.
+    """
     try:
-        return CompiledCodec(element)
+        return CompiledCodec(element, certain)
     except Unsupported:
         return ZeepCodec(element, schema)
 
@@ -70,6 +68,9 @@ class ZeepCodec:
             raise Refused("conversion_failed", self._element.name) from error
         return etree.tostring(parent[0], encoding="unicode")
 
+    def write_certain(self, values: Mapping[str, Any]) -> str | None:
+        return None
+
     def read(self, element: Element) -> Values:
         try:
             parsed = self._element.parse(element, self._schema)
@@ -82,100 +83,55 @@ class ZeepCodec:
 class CompiledCodec:
     """A type made of plain elements, in sequences and choices."""
 
-    def __init__(self, element: Any) -> None:
+    def __init__(self, element: Any, certain: Mapping[str, str] = _NOTHING) -> None:
         self.tag: str = element.qname.text
         self._name: str = element.name
-        if not isinstance(element.type, zeep.xsd.ComplexType):
-            raise Unsupported
-        prefixes = {element.qname.namespace: ""}
-        self._node = _complex(element.type, prefixes, ())
+        prefixes: Prefixes = {element.qname.namespace: ""}
+        self.branch = branch(element.type, prefixes, certain)
+        self._write = _writer(self.branch)
+        self._read = _reader(self.branch)
         self._open = f"<{self._name}{_declared(prefixes)}>"
         self._close = f"</{self._name}>"
+        try:
+            self._certain: _CertainWriter | None = _CertainWriter(self.branch, self._open, self._close)
+        except Unsupported:
+            self._certain = None
 
     def write(self, values: Mapping[str, Any]) -> str:
         try:
-            return f"{self._open}{self._node.write(values)}{self._close}"
+            return f"{self._open}{self._write(values)}{self._close}"
         except (TypeError, ValueError) as error:
             raise Refused("conversion_failed", self._name) from error
 
+    def write_certain(self, values: Mapping[str, Any]) -> str | None:
+        if self._certain is None:
+            return None
+        try:
+            return self._certain.write(values)
+        except _Doubtful:
+            return None
+
     def read(self, element: Element) -> Values:
         try:
-            values: Values = self._node.read(element)
+            return self._read(element)
         except (ArithmeticError, LookupError, ValueError) as error:
             raise Refused("value_unreadable", self._name) from error
-        return values
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """How the content of one type is written and read. Both raise `TypeError` or `ValueError`."""
-
-    write: Callable[[Any], str]
-    read: Callable[[Element], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    name: str
-    tag: str
-    open: str
-    close: str
-    node: _Node
-    many: bool
-
-
-#: By namespace; the root's own has none. Grows while a type is compiled.
-_Prefixes = dict[str, str]
-
-
-def _declared(prefixes: _Prefixes) -> str:
+def _declared(prefixes: Prefixes) -> str:
     names = {namespace: f":{prefix.rstrip(':')}" if prefix else "" for namespace, prefix in prefixes.items()}
     return "".join(f' xmlns{name}="{namespace}"' for namespace, name in names.items())
 
 
-def _complex(type_: Any, prefixes: _Prefixes, within: tuple[Any, ...]) -> _Node:
-    if type_.attributes or type_ in within:
-        raise Unsupported  # attributes, or a type inside itself
-    fields = [_field(element, prefixes, (*within, type_)) for element in _flat(type_)]
-    by_tag = {field.tag: field for field in fields}
-    if len(by_tag) != len(fields):
-        raise Unsupported  # a name that stands in two places
-    return _Node(_writer(fields), _reader(by_tag))
+# --- writing ---------------------------------------------------------------------------------------------
 
 
-def _flat(type_: Any) -> Iterator[Any]:
-    """The elements in their order; which may stand beside which is the XML schema's business."""
-    pending = [indicator for _, indicator in type_.elements_nested]
-    while pending:
-        item = pending.pop(0)
-        if isinstance(item, Sequence | Choice) and item.max_occurs == 1:
-            pending[:0] = list(item)
-        elif type(item) is zeep.xsd.Element and not item.nillable:
-            yield item
-        else:
-            raise Unsupported
-
-
-def _field(element: Any, prefixes: _Prefixes, within: tuple[Any, ...]) -> _Field:
-    namespace, type_ = element.qname.namespace, element.type
-    if namespace is None:
-        raise Unsupported  # can't be written where a default namespace is declared
-    name = prefixes.setdefault(namespace, f"n{len(prefixes)}:") + element.name
-    is_complex = isinstance(type_, zeep.xsd.ComplexType)
-    return _Field(
-        name=element.name,
-        tag=element.qname.text,
-        open=f"<{name}>",
-        close=f"</{name}>",
-        node=_complex(type_, prefixes, within) if is_complex else _leaf(type_),
-        many=element.max_occurs != 1,
-    )
-
-
-def _writer(fields: list[_Field]) -> Callable[[Any], str]:
-    known = frozenset(field.name for field in fields)
+def _writer(node: Branch) -> Callable[[Any], str]:
+    known = frozenset(field.name for field in node.fields)
     # Plain tuples: this loop is most of what a call costs us.
-    plan = tuple((field.name, field.open, field.close, field.node.write, field.many) for field in fields)
+    plan = tuple(
+        (field.name, field.open, field.close, _write_of(field.node), field.many) for field in node.fields
+    )
 
     def write(values: Any) -> str:
         if not isinstance(values, Mapping) or not known.issuperset(values):
@@ -195,8 +151,123 @@ def _writer(fields: list[_Field]) -> Callable[[Any], str]:
     return write
 
 
-def _reader(by_tag: Mapping[Any, _Field]) -> Callable[[Element], Values]:
-    plan = {tag: (field.name, field.node.read, field.many) for tag, field in by_tag.items()}
+def _write_of(node: Leaf | Branch) -> Callable[[Any], str]:
+    return node.write if isinstance(node, Leaf) else _writer(node)
+
+
+class _Doubtful(Exception):
+    """It may be valid or not: the schema knows."""
+
+
+#: Of one element with the same fields absent: its text with `%s` for each value, and whether such values,
+#: with a `<` between them, are valid. No expression takes a `<`, so none reaches into another's value.
+_Form = tuple[str, Callable[[str], object]]
+#: Adds the values of the fields that are there, in their order, and the numbers of those that are not.
+_Gatherer = Callable[[Any, list[Any], list[int]], None]
+#: Kept of one element: some fields may be absent, and only so many combinations are met.
+_MOST_FORMS: Final = 64
+
+
+class _CertainWriter:
+    """Writes an element by a form that is made once, where one match tells that all its values are valid."""
+
+    def __init__(self, node: Branch, opening: str, closing: str) -> None:
+        """Raises `Unsupported` where everything would be doubtful."""
+        self._node, self._opening, self._closing = node, opening, closing
+        self._gather = _gatherer(node, count())
+        self._forms: dict[tuple[int, ...], _Form] = {}
+
+    def write(self, values: Any) -> str:
+        """Raises `_Doubtful` for whatever is not certain to be valid."""
+        texts: list[Any] = []
+        absent: list[int] = []
+        self._gather(values, texts, absent)
+        template, matches = self._form(tuple(absent))
+        try:
+            valid = matches("<".join(texts))
+        except TypeError:
+            raise _Doubtful from None  # not a text
+        if not valid:
+            raise _Doubtful
+        return template % tuple(texts)
+
+    def _form(self, absent: tuple[int, ...]) -> _Form:
+        found = self._forms.get(absent)
+        if found is None:
+            if len(self._forms) >= _MOST_FORMS:
+                raise _Doubtful
+            template: list[str] = []
+            expressions: list[str] = []
+            _add_form(self._node, count(), absent, template, expressions)
+            whole = f"{_literal(self._opening)}{''.join(template)}{_literal(self._closing)}"
+            found = self._forms[absent] = whole, re.compile("<".join(expressions)).fullmatch
+        return found
+
+
+def _gatherer(node: Branch, numbers: Iterator[int]) -> _Gatherer:
+    """Fields are numbered through the whole tree, each before what is inside it."""
+    if not node.plain or any(field.many for field in node.fields):
+        raise Unsupported
+    plan = tuple(
+        (next(numbers), field.name, field.required, _gather_inside(field.node, numbers))
+        for field in node.fields
+    )
+    known = frozenset(field.name for field in node.fields)
+
+    def gather(values: Any, texts: list[Any], absent: list[int]) -> None:
+        if not isinstance(values, dict) or not known.issuperset(values):
+            raise _Doubtful
+        given = values.get
+        for number, name, required, gather_inside in plan:
+            value = given(name)
+            if value is None:
+                if required:
+                    raise _Doubtful
+                absent.append(number)
+            elif gather_inside is None:
+                texts.append(value)
+            else:
+                gather_inside(value, texts, absent)
+
+    return gather
+
+
+def _gather_inside(node: Leaf | Branch, numbers: Iterator[int]) -> _Gatherer | None:
+    if isinstance(node, Branch):
+        return _gatherer(node, numbers)
+    if node.certain is None or not node.is_text:
+        raise Unsupported
+    return None
+
+
+def _add_form(
+    node: Branch, numbers: Iterator[int], absent: Collection[int], template: list[str], texts: list[str]
+) -> None:
+    for field in node.fields:
+        there = next(numbers) not in absent
+        # What is inside is numbered also where it is left out.
+        part, expressions = ([], []) if not there else (template, texts)
+        part.append(_literal(field.open))
+        if isinstance(field.node, Branch):
+            _add_form(field.node, numbers, absent, part, expressions)
+        else:
+            part.append("%s")
+            expressions.append(f"(?:{field.node.certain})")
+        part.append(_literal(field.close))
+
+
+def _literal(text: str) -> str:
+    """As it stands in a template."""
+    return text.replace("%", "%%")
+
+
+# --- reading ---------------------------------------------------------------------------------------------
+
+
+def _reader(node: Branch) -> Callable[[Element], Values]:
+    plan: dict[Any, Any] = {
+        field.tag: (field.name, _read_of(field.node), field.many) for field in node.fields
+    }
 
     def read(element: Element) -> Values:
         values: Values = {}
@@ -216,14 +287,11 @@ def _reader(by_tag: Mapping[Any, _Field]) -> Callable[[Element], Values]:
     return read
 
 
-def _leaf(type_: Any) -> _Node:
-    for base, write, read in _LEAVES:
-        if isinstance(type_, base):
-            return _Node(write, _reading(read))
-    raise Unsupported
+def _read_of(node: Leaf | Branch) -> Callable[[Element], Any]:
+    if isinstance(node, Branch):
+        return _reader(node)
+    convert = node.read
 
-
-def _reading(convert: Callable[[str], Any]) -> Callable[[Element], Any]:
     def read(element: Element) -> Any:
         # A comment inside a value would hide a part of it.
         if len(element):
@@ -231,40 +299,3 @@ def _reading(convert: Callable[[str], Any]) -> Callable[[Element], Any]:
         return convert(element.text or "")
 
     return read
-
-
-def _write_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return escape(value) if _SPECIAL(value) else value
-
-
-def _write_boolean(value: Any) -> str:
-    if not isinstance(value, bool):
-        raise TypeError("not a boolean")
-    return "true" if value else "false"
-
-
-def _write_number(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise TypeError("not a number")
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
-def _write_date(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date) else _write_text(value)
-
-
-def _read_boolean(text: str) -> bool:
-    return {"true": True, "1": True, "false": False, "0": False}[text.strip()]
-
-
-#: In the order in which they are tried: a subclass before its base.
-_LEAVES: Final[tuple[tuple[Any, Callable[[Any], str], Callable[[str], Any]], ...]] = (
-    (builtins.Boolean, _write_boolean, _read_boolean),
-    (builtins.Integer, _write_number, int),
-    (builtins.Decimal, _write_number, Decimal),
-    (builtins.Date, _write_date, lambda text: date.fromisoformat(text.strip())),
-    (builtins.DateTime, _write_date, lambda text: datetime.fromisoformat(text.strip())),
-    (builtins.String, _write_text, str),
-)

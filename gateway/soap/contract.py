@@ -15,6 +15,7 @@ import schemas
 from gateway.errors import Misconfigured, Refused
 from gateway.soap.codec import Codec, codec_for
 from gateway.soap.envelope import HEADER_TAG, SOAP_11, SOAP_12, Dialect
+from gateway.soap.simple_types import simple_types
 from gateway.xml import Element
 
 #: Where the WSDLs and schemas are. Nothing is ever loaded from anywhere else.
@@ -65,6 +66,19 @@ class Contract:
     schema: etree.XMLSchema
     by_request_tag: Mapping[str, Action] = field(repr=False)
 
+    def write_request(self, action: str, values: Mapping[str, Any]) -> str:
+        """The request's element as XML text that is valid by the schema.
+
+        Where that is not certain by the way it is written, the schema is asked. Raises `Refused`, and
+        `UnicodeEncodeError` and `etree.XMLSyntaxError` for text that is none.
+        """
+        codec = self.actions[action].request
+        content = codec.write_certain(values)
+        if content is None:
+            content = codec.write(values)
+            self.check(etree.fromstring(content.encode()))
+        return content
+
     def check(self, element: Element) -> None:
         """Raise `Refused` (`schema_invalid`) unless the element is valid. The detail holds no value."""
         if self.schema.validate(element):
@@ -84,11 +98,11 @@ def load_contract(service: SoapService) -> Contract:
         document: Any = zeep.wsdl.Document(str(path), transport)
         ports = document.services[service.service].ports
         binding = ports[service.port].binding
-        header = codec_for(document.types.get_element(HEADER_TAG), document.types)
-        schema = _schema(path)
+        schema, certain = _schema(path), simple_types(path)
+        header = codec_for(document.types.get_element(HEADER_TAG), document.types, certain)
     except (OSError, LookupError, etree.LxmlError, zeep.exceptions.Error) as error:
         raise Misconfigured([f"{service.wsdl}: {type(error).__name__}: {error}"]) from error
-    actions = _actions(binding, document.types)
+    actions = _actions(binding, document.types, certain)
     return Contract(
         service=service,
         dialect=_dialect(binding),
@@ -100,13 +114,13 @@ def load_contract(service: SoapService) -> Contract:
     )
 
 
-def _actions(binding: Any, types: Any) -> dict[str, Action]:
+def _actions(binding: Any, types: Any, certain: Mapping[str, str]) -> dict[str, Action]:
     return {
         name: Action(
             name=name,
             soap_action=operation.soapaction,
-            request=codec_for(operation.input.body, types),
-            reply=codec_for(operation.output.body, types),
+            request=codec_for(operation.input.body, types, certain),
+            reply=codec_for(operation.output.body, types, certain),
         )
         for name, operation in binding.all().items()
     }

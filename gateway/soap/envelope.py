@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Final
 from xml.sax.saxutils import escape
 
+from msgspec import Struct
+
 from gateway.errors import Refused
 from gateway.xml import Element
 
@@ -50,8 +52,7 @@ _BY_ENVELOPE: Final[Mapping[object, Dialect]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """A well-formed envelope, taken apart."""
 
     dialect: Dialect

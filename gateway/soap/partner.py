@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
 
-from gateway.errors import Refused, Unavailable, Uncertain
+from gateway.errors import Refused, Uncertain
 from gateway.http import HttpClient
 from gateway.message import CallContext, new_id
+from gateway.observe import tracing
 from gateway.ports import Clock, PreparedRequest
 from gateway.soap.contract import Contract
 from gateway.soap.header import RequestHeaders
 from gateway.soap.reply import read_reply
 from gateway.soap.security.policy import UNPROTECTED, MessageSecurity
+from gateway.soap.shapes import Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,10 @@ class Endpoint:
     """How a destination is reached."""
 
     url: str
-    #: For one whole call, waiting for a slot included.
+    #: For one whole call, waiting for a free connection included. How many there are at the same time, and
+    #: whether there may be one at all, is decided by whoever calls (`gateway.pipeline.protect`).
     deadline_s: float
     connect_timeout_s: float
-    #: Calls at the same time.
-    concurrency: int
     max_reply_bytes: int = 262_144
 
 
@@ -49,10 +49,11 @@ class SoapPartner:
         self._client = client
         self._clock = clock
         self._request_headers = RequestHeaders(contract)
+        # What is signed differs in its markup from message to message, and is to be verified each time.
+        self._shapes = None if security.proves else Shapes()
         self._http_headers = {
             name: contract.dialect.headers(action.soap_action) for name, action in contract.actions.items()
         }
-        self._slots = asyncio.Semaphore(endpoint.concurrency)
 
     async def start(self) -> None:
         """Make the connection pool; connects nowhere yet."""
@@ -70,8 +71,7 @@ class SoapPartner:
         contract, message_id = self._contract, new_id()
         try:
             header = self._request_headers.write(action, message_id, context, self._clock.now())
-            content = contract.actions[action].request.write(values)
-            contract.check(etree.fromstring(content.encode()))
+            content = contract.write_request(action, values)
             body = self._security.write(contract.dialect, header, content)
         except (UnicodeEncodeError, etree.XMLSyntaxError) as error:
             # The library's text quotes the values.
@@ -82,34 +82,18 @@ class SoapPartner:
 
     async def send(self, request: PreparedRequest, *, send_by_boottime_s: float) -> Mapping[str, Any]:
         """See `ports.Partner`. Never sent twice; raises `Unavailable` or `Uncertain`."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._endpoint.deadline_s
-        # What waited half of its time for a slot has too little left for a fair exchange.
-        await self._slot(loop.time() + self._endpoint.deadline_s / 2)
+        reply = await self._client.post(
+            self._endpoint.url,
+            {**self._http_headers[request.action], **tracing.headers()},
+            request.body,
+            deadline_s=self._endpoint.deadline_s,
+            connect_timeout_s=self._endpoint.connect_timeout_s,
+            max_reply_bytes=self._endpoint.max_reply_bytes,
+            send_by_boottime_s=send_by_boottime_s,
+        )
         try:
-            reply = await self._client.post(
-                self._endpoint.url,
-                self._http_headers[request.action],
-                request.body,
-                deadline_s=deadline - loop.time(),
-                connect_timeout_s=self._endpoint.connect_timeout_s,
-                max_reply_bytes=self._endpoint.max_reply_bytes,
-                send_by_boottime_s=send_by_boottime_s,
+            return read_reply(
+                self._contract, request, reply, self._endpoint.max_reply_bytes, self._security, self._shapes
             )
-        finally:
-            self._slots.release()
-        try:
-            return read_reply(self._contract, request, reply, self._endpoint.max_reply_bytes, self._security)
         except Uncertain as error:
             raise Uncertain(error.code, error.detail, answered=True) from error
-
-    async def _slot(self, until: float) -> None:
-        """Raises `Unavailable` (`no_free_slot`): nothing was sent."""
-        if not self._slots.locked():
-            await self._slots.acquire()  # does not wait
-            return
-        try:
-            async with asyncio.timeout_at(until):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise Unavailable("no_free_slot") from error

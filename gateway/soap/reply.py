@@ -14,9 +14,11 @@ from typing import Any, Final
 from gateway.errors import Refused, Unavailable, Uncertain
 from gateway.http import HttpReply
 from gateway.ports import PreparedRequest
+from gateway.soap.codec import Values
 from gateway.soap.contract import Action, Contract
 from gateway.soap.envelope import TYPES, Envelope, dialect_of, fault_code, media_type
 from gateway.soap.security.policy import UNPROTECTED, MessageSecurity
+from gateway.soap.shapes import Shapes
 from gateway.xml import Element, Limits, parse
 
 _OK: Final = 200
@@ -31,22 +33,44 @@ def read_reply(
     reply: HttpReply,
     max_bytes: int,
     security: MessageSecurity = UNPROTECTED,
+    shapes: Shapes | None = None,
 ) -> Mapping[str, Any]:
     """The values of the reply's element: `result` or, for a business refusal, `service_error`.
 
-    Raises `Unavailable` for a definite fault or technical error, and `Uncertain` for anything doubtful.
+    `shapes`: of earlier replies of this partner, where it does not sign them. Raises `Unavailable` for a
+    definite fault or technical error, and `Uncertain` for anything doubtful.
     """
     _check_http(contract, reply)
+    values = None
+    if shapes is not None and reply.status == _OK and len(reply.body) <= max_bytes:
+        values = shapes.read(request.action, reply.body, request.correlation_id)
+    if values is None:
+        values = _read(contract, request, reply, max_bytes, security, shapes)
+    return _checked_error(contract, values)
+
+
+def _read(
+    contract: Contract,
+    request: PreparedRequest,
+    reply: HttpReply,
+    max_bytes: int,
+    security: MessageSecurity,
+    shapes: Shapes | None,
+) -> Values:
+    """In the long way."""
+    action = contract.actions[request.action]
     try:
         envelope = _envelope(contract, reply.body, max_bytes, security)
         if envelope.fault:
             raise _fault(contract, envelope, request.correlation_id, reply.status, security)
         if reply.status != _OK:
             raise Uncertain(f"http_{reply.status}")
-        values = _values(contract, contract.actions[request.action], envelope, request.correlation_id)
+        values = _values(contract, action, envelope, request.correlation_id)
     except Refused as error:
         raise Uncertain(f"reply_{error.code}", error.detail) from error
-    return _checked_error(contract, values)
+    if shapes is not None:
+        shapes.keep(action.name, reply.body, envelope, (contract.header, action.reply), values)
+    return values
 
 
 def _check_http(contract: Contract, reply: HttpReply) -> None:

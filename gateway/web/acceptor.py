@@ -58,14 +58,18 @@ class Acceptor:
         self._socket.setblocking(False)
         self._loop.add_reader(self._socket, self._accept)
 
-    def close(self) -> None:
-        """Take no more; who has not ended its handshake is let go."""
+    def turn_away(self) -> None:
+        """Take no more; handshakes under way may end."""
         if self._socket.fileno() == -1:
             return
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._socket)
         self._socket.close()
+
+    def close(self) -> None:
+        """Take no more; who has not ended its handshake is let go."""
+        self.turn_away()
         for welcome in self._welcoming:
             welcome.cancel()
 

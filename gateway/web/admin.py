@@ -13,11 +13,14 @@ from aiohttp import web
 
 from gateway.pipeline.engine import Engine
 from gateway.web.admin_audit_export import AuditExport
+from gateway.web.admin_backup import Backup
 from gateway.web.admin_day import BusinessDay
 from gateway.web.admin_keys import OperatorKeys
 from gateway.web.admin_machines import Machines
 from gateway.web.admin_messages import OperatorMessages
+from gateway.web.admin_partners import OperatorPartners
 from gateway.web.admin_persons import OperatorPersons
+from gateway.web.admin_reconcile import Reconciling
 from gateway.web.admin_webhooks import OperatorWebhooks
 from gateway.web.operators import OperatorTokens
 from gateway.web.reports import OperatorReports
@@ -33,23 +36,26 @@ class Admin:
         tokens: OperatorTokens,
         intake_open: Callable[[], bool],
         details: Callable[[], Mapping[str, str]] = dict,
+        exports: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`details` tells how other things are that `/readyz` shows, such as the broker."""
+        """`details` tells how other things are that `/readyz` shows, such as the broker.
+
+        `exports` tells whether the ledger's gauges are ours to export.
+        """
         self.guard = Guard(engine, tokens)
-        self.machines = Machines(engine, intake_open, details)
+        self.machines = Machines(engine, intake_open, details, exports)
         self._subjects = (
             OperatorMessages(engine),
             OperatorPersons(engine),
+            OperatorPartners(engine),
             OperatorWebhooks(engine),
             OperatorReports(engine),
             BusinessDay(engine),
             AuditExport(engine),
             OperatorKeys(engine),
+            Reconciling(engine),
+            Backup(engine),
         )
-
-    def close(self) -> None:
-        """Take our gauges out of the registry, so that another host may be started on the same engine."""
-        self.machines.close()
 
     def routes(self) -> list[web.RouteDef]:
         """Everything on the admin listener, each route open to its roles only."""

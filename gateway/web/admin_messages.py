@@ -7,11 +7,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.clock import micros
 from gateway.errors import Refused
 from gateway.ledger.port import MessageFilter
 from gateway.message import MessageId, Micros, PartyId
-from gateway.pipeline import operate
+from gateway.pipeline import operate, views
 from gateway.pipeline.engine import Engine
 from gateway.states import State
 from gateway.web import query
@@ -65,15 +64,15 @@ class OperatorMessages:
         )
         limit = query.number(given, "limit", _DEFAULT_PAGE, most=_MOST)
         after = query.word(given, "after") or ""
-        return as_json(await operate.list_messages(wanted, after, limit, self._engine))
+        return as_json(await views.list_messages(wanted, after, limit, self._engine))
 
     async def show(self, request: web.Request) -> web.Response:
         _, message_id = self._asked(request)
-        return as_json(await operate.show(message_id, self._engine))
+        return as_json(await views.show(message_id, self._engine))
 
     async def why(self, request: web.Request) -> web.Response:
         _, message_id = self._asked(request)
-        return as_json(await operate.why(message_id, self._engine))
+        return as_json(await views.why(message_id, self._engine))
 
     # actions
 
@@ -151,7 +150,7 @@ async def _matching(wanted: MessageFilter, engine: Engine) -> AsyncIterator[Mess
     """The ids first, all of them: an action may move a message into or out of the filter."""
     after, found = "", 0
     while found < _MOST_IN_BULK:
-        page = await operate.list_messages(wanted, after, min(_MOST, _MOST_IN_BULK - found), engine)
+        page = await views.list_messages(wanted, after, min(_MOST, _MOST_IN_BULK - found), engine)
         for message in page["messages"]:
             found += 1
             yield MessageId(message["id"])
@@ -171,7 +170,7 @@ def _filter(
 ) -> MessageFilter:
     if state is not None and state not in set(State):
         raise Refused("request_invalid", violations=(Violation("invalid_parameter", "/state"),), status=400)
-    since = None if older_than_s is None else Micros(micros(engine.clock.now()) - older_than_s * 1_000_000)
+    since = None if older_than_s is None else Micros(engine.clock.now_us() - older_than_s * 1_000_000)
     return MessageFilter(
         state=State(state) if state is not None else None,
         kind=kind,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,13 +24,15 @@ from gateway.errors import GatewayError, Misconfigured
 from gateway.ledger.port import Ledger
 from gateway.message import Micros, PartyId
 from gateway.settings import Party, Settings
-from gateway.settings.model import Tokens
+from gateway.settings.gateway import Tokens
 from gateway.web.tls import NO_CERTIFICATES, PartyCertificates
 from gateway.web.tokens import demo_public_key_path
 
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 
 _LONGEST_TOKEN: Final = 4_096
+#: How many proven tokens are remembered: a center asks for the status of a batch again and again with one.
+_REMEMBERED: Final = 256
 _END_OF_TIME: Final = 10**11
 _JTI: Final = re.compile(r"[\x21-\x7e]{1,128}")
 #: Everything about time is checked here, by our own clock.
@@ -77,6 +80,9 @@ class PartyKeys:
         self.certificates = certificates
         # So that an unknown party costs as much time as a known one.
         self._nobodys = (Ed25519PrivateKey.generate().public_key(),)
+        #: Whose a token is, and its claims. Remembered for as long as these keys are in force; whether it is
+        #: still valid is for its caller to look at, each time. Raises `Unauthenticated`, and forgets that.
+        self.proven = lru_cache(_REMEMBERED)(self._proven)
 
     @classmethod
     def load(cls, settings: Settings, data_dir: Path) -> PartyKeys:
@@ -87,6 +93,10 @@ class PartyKeys:
     def of(self, party: str) -> tuple[PublicKey, ...]:
         """The party's keys (more than one while they are being changed), never none."""
         return self._keys.get(party) or self._nobodys
+
+    def _proven(self, token: str, audience: str) -> tuple[str, Mapping[str, Any]]:
+        claimed = _claimed_party(token)
+        return claimed, _proven_claims(token, self.of(claimed), audience)
 
 
 def _party_keys(party: Party, settings: Settings, data_dir: Path) -> tuple[PublicKey, ...]:
@@ -125,8 +135,7 @@ def bearer(authorization: str | None) -> str:
 
 def verify(token: str, keys: PartyKeys, settings: Settings, now: datetime) -> Credential:
     """The credential that `token` is. Raises `Unauthenticated`."""
-    claimed = _claimed_party(token)
-    claims = _proven_claims(token, keys.of(claimed), settings.gateway.tokens.audience)
+    claimed, claims = keys.proven(token, settings.gateway.tokens.audience)
     if "sha256" in claims:  # the proof of one command on the bus, which many may have read
         raise Unauthenticated
     party = settings.party(claimed)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, get_args
 
 from aiohttp import web
 
 from gateway.errors import Refused, Unavailable
 from gateway.message import BatchId, MessageId, PartyId
-from gateway.pipeline import operate, report
+from gateway.pipeline import report, wishes
 from gateway.pipeline.admit import admit
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import Mode, Receipt, Submission
@@ -78,7 +78,7 @@ class Batches:
         limits = self._limits()
         check_headers(request, limits)
         self._door.may_send_batch(credential.party_id)
-        with self._place(credential.party_id):
+        async with self._place(credential.party_id):
             await self._door.use(credential, request, key)
             submission = Submission(
                 party=credential.party_id,
@@ -105,11 +105,13 @@ class Batches:
         intake = self._engine.settings.gateway.intake
         return BodyLimits(intake.max_batch_bytes, intake.header_timeout_s, intake.body_timeout_s)
 
-    def _place(self, party: PartyId) -> AbstractContextManager[None]:
+    def _place(self, party: PartyId) -> AbstractAsyncContextManager[None]:
         """A place for a batch being received. Raises `Unavailable`, and `RateLimited` once it is entered."""
         if not self._intake_open():
             raise Unavailable("intake_closed")
-        return self._receiving.one(party, self._engine.settings.gateway.intake.max_concurrent_batches)
+        self._engine.refuse_under_pressure()
+        intake = self._engine.settings.gateway.intake
+        return self._receiving.soon(party, intake.max_concurrent_batches, intake.wait_for_place_s)
 
     def _receipt(self, receipt: Receipt) -> web.Response:
         document = {
@@ -175,15 +177,15 @@ class Batches:
 
     async def confirm(self, request: web.Request) -> web.Response:
         party = await self._changing(request)
-        return _json(await operate.confirm_batch(party, BatchId(query.path_id(request)), self._engine))
+        return _json(await wishes.confirm_batch(party, BatchId(query.path_id(request)), self._engine))
 
     async def cancel(self, request: web.Request) -> web.Response:
         party = await self._changing(request)
-        return _json(await operate.cancel_batch(party, BatchId(query.path_id(request)), self._engine))
+        return _json(await wishes.cancel_batch(party, BatchId(query.path_id(request)), self._engine))
 
     async def cancel_application(self, request: web.Request) -> web.Response:
         party = await self._changing(request)
-        asked = await operate.cancel_application(party, MessageId(query.path_id(request)), self._engine)
+        asked = await wishes.cancel_application(party, MessageId(query.path_id(request)), self._engine)
         return _json(asked)
 
     async def _changing(self, request: web.Request) -> Any:

@@ -98,6 +98,7 @@ class Messages:
     def _place(self, party: PartyId) -> AbstractContextManager[None]:
         if not self._intake_open():
             raise Unavailable("intake_closed")
+        self._engine.refuse_under_pressure()
         return self._receiving.one(party, _AT_ONCE)
 
     async def _fields(self, request: web.Request, credential: Credential, key: str | None, media: str) -> Any:

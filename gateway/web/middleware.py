@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.message import new_id
+from gateway.observe import tracing
 from gateway.observe.log import log
 from gateway.web.problems import is_fault, problem_of, respond
 
@@ -34,6 +35,8 @@ PROTECTION: Final = {
 }
 #: Over TLS only, where it means something (RFC 6797, 7.2).
 _STAY_ON_TLS: Final = {"Strict-Transport-Security": "max-age=31536000"}
+#: Counts an answer, by interface (http or soap) and class of status (2xx).
+Count = Callable[[str, str], None]
 #: Asked for every few seconds by machines.
 _UNLOGGED: Final = frozenset({"/metrics", "/livez", "/readyz"})
 
@@ -42,6 +45,8 @@ class UnderWay:
     """Counts the requests being answered, so that the host can wait for the last one."""
 
     def __init__(self) -> None:
+        #: Each connection is closed after its next answer.
+        self.leaving = False
         self._count = 0
         self._none = asyncio.Event()
         self._none.set()
@@ -65,23 +70,40 @@ class UnderWay:
                 await self._none.wait()
 
 
-def answer_always(base_url: str, under_way: UnderWay) -> Middleware:
+def answer_always(base_url: str, under_way: UnderWay, count: Count | None = None) -> Middleware:
     """The middleware that turns every exception into a problem answer. `base_url` is for its `type`."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = new_id()
         started = time.perf_counter()
-        with under_way.one():
+        with under_way.one(), _traced(request) as span:
             try:
                 response = await handler(request)
             # The border: nothing may leave it but an answer.
             except Exception as error:
                 response = _answer(error, request, base_url)
+            span.tell(method=request.method, route=_route(request), status=response.status)
+        if under_way.leaving and not response.prepared:
+            response.force_close()
+        if count is not None:
+            count(_interface(request), f"{response.status // 100}xx")
         _log(request, response, time.perf_counter() - started)
         return response
 
     return answer
+
+
+def _traced(request: web.Request) -> AbstractContextManager[tracing.Telling]:
+    """Its methods and routes are known names: no path that somebody sent stands in a trace."""
+    if request.path in _UNLOGGED:
+        return tracing.NOTHING
+    return tracing.received("answer", request.headers.get("traceparent"))
+
+
+def _interface(request: web.Request) -> str:
+    """SOAP says with status 500 what HTTP says with 4xx, so its answers are counted apart."""
+    return "soap" if (_route(request) or "").startswith("/soap/") else "http"
 
 
 def _answer(error: Exception, request: web.Request, base_url: str) -> web.StreamResponse:

@@ -68,6 +68,7 @@ class Photos:
         """A place for a photo being received. Raises `Unavailable`, and `RateLimited` once it is entered."""
         if not self._intake_open():
             raise Unavailable("intake_closed")
+        self._engine.refuse_under_pressure()
         return self._receiving.one(party, _AT_ONCE)
 
 

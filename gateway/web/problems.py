@@ -16,6 +16,7 @@ from aiohttp import web
 from gateway.errors import Conflict, LeaseLost, Refused, Unavailable
 from gateway.pipeline.admit import AllOrNothing
 from gateway.pipeline.intake import Rejection
+from gateway.pipeline.pressure import IntakePaused
 from gateway.web.authentication import Unauthenticated
 from gateway.web.negotiation import language
 from schemas import catalogue
@@ -66,6 +67,8 @@ def problem_of(error: Exception) -> Problem:
             return _refused(error)
         case LeaseLost():
             return Problem(409, "batch_in_progress", headers=_wait(RETRY_AFTER_S))
+        case IntakePaused():
+            return Problem(503, error.code, headers=_wait(error.retry_after_s))
         case Unavailable():
             return Problem(503, "intake_closed", headers=_wait(RETRY_AFTER_S))
         case web.HTTPMethodNotAllowed():

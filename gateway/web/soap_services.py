@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_urlsafe
@@ -32,6 +32,7 @@ from gateway.soap.publish import published
 from gateway.soap.security.parties import NOBODY_SIGNS, SigningParties
 from gateway.soap.server import LIMITS, SoapAnswer, SoapFault, SoapServer
 from gateway.soap.wsse import SECURITY_TAG, Freshness, PartySecrets, Proven, prove, read_token
+from gateway.values import replace
 from gateway.web.body import BodyLimits, check_headers, decoded
 from gateway.web.middleware import CALLER, REQUEST_ID, expect_later
 from gateway.web.places import Places

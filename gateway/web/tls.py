@@ -22,7 +22,7 @@ from aiohttp import web
 from gateway.errors import Misconfigured, Refused
 from gateway.settings import Settings
 from gateway.settings.certificates import Certificate, certificate_of, read_certificates
-from gateway.settings.model import Listener
+from gateway.settings.gateway import Listener
 
 #: X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python has no name for.
 _NO_CHECK_TIME: Final = 0x200000

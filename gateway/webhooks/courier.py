@@ -14,7 +14,7 @@ from gateway.observe.log import log
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.notify import CONFIRMED
 from gateway.pipeline.webhook_positions import CHANNEL, FAILING, gone_channel
-from gateway.settings.model import Webhook
+from gateway.settings.parties import Webhook
 from gateway.webhooks import notice
 from gateway.webhooks.schedule import Attempt, Result, follow
 

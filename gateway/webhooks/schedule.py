@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from random import Random
@@ -13,6 +13,7 @@ from gateway.ledger.records import Position, StoredEvent
 from gateway.message import Micros
 from gateway.policies.retry import wait
 from gateway.settings import Retry
+from gateway.values import replace
 
 RETRY: Final = Retry(first_s=5.0, ceiling_s=3_600.0, factor=2.0)
 #: An event is given up when it is older than this and nothing was taken for as long.

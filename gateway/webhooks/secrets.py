@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.errors import Misconfigured
 from gateway.message import PartyId, new_id
 from gateway.settings import Settings
-from gateway.settings.model import Party
+from gateway.settings.parties import Party
 from gateway.settings.webhook_secrets import PREFIX, demo_secret_path, read_secrets
 
 _BYTES = 32

@@ -12,7 +12,7 @@ from gateway.message import PartyId
 from gateway.observe.log import log
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.webhook_positions import webhooks
-from gateway.settings.model import Webhook
+from gateway.settings.parties import Webhook
 from gateway.webhooks.address import GuardedClient, Resolve, system_addresses
 from gateway.webhooks.courier import Courier
 
@@ -41,6 +41,7 @@ class Webhooks:
         self._resolve = resolve
         self._tls = tls
         self._draining = asyncio.Event()
+        self._delivering = False
         #: Starts, drains and switches happen one after the other.
         self._changing = asyncio.Lock()
         self._clients: list[HttpClient] = []
@@ -59,14 +60,20 @@ class Webhooks:
             await self._drain()
 
     async def use(self, engine: Engine, secrets: Secrets) -> None:
-        """Go on under another configuration, once what is under way has ended under this one."""
+        """Go on under another configuration, once what is under way has ended under this one.
+
+        Where nothing is delivered, because another process does, it is what `start` will begin with.
+        """
         async with self._changing:
+            delivering = self._delivering
             await self._drain()
             self._engine, self._secrets = engine, secrets
-            await self._start()
+            if delivering:
+                await self._start()
 
     async def _start(self) -> None:
         self._draining.clear()
+        self._delivering = True
         for party, webhook in webhooks(self._engine):
             client = self._client(webhook)
             await client.start()
@@ -83,6 +90,7 @@ class Webhooks:
         for client in self._clients:
             await client.close()
         self._loops, self._clients = [], []
+        self._delivering = False
 
     def _client(self, webhook: Webhook) -> HttpClient:
         return GuardedClient(

@@ -9,11 +9,11 @@ from __future__ import annotations
 import codecs
 import re
 import threading
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from lxml import etree
+from msgspec import Struct
 
 from gateway.errors import Refused
 from schemas.violation import Violation
@@ -21,8 +21,7 @@ from schemas.violation import Violation
 Element = etree._Element
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What one document may cost."""
 
     max_bytes: int = 1_048_576

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import resources
 from typing import Any, Final
 
 import psycopg
@@ -12,13 +11,21 @@ from psycopg import errors
 from psycopg.adapt import Dumper
 from psycopg.rows import dict_row
 
-from gateway.errors import Misconfigured, Unavailable
-from gateway.ledger.postgresql.dialect import schema, statement
+from gateway.errors import Unavailable
+from gateway.ledger.postgresql.dialect import statement
 
 #: The transaction was undone so that another could go on: run it again.
-CONFLICTS: Final = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
+#: `FeatureNotSupported`: a newer version has changed a table under a statement that this connection prepared.
+CONFLICTS: Final = (
+    errors.SerializationFailure,
+    errors.DeadlockDetected,
+    errors.LockNotAvailable,
+    errors.FeatureNotSupported,
+)
 #: A violated constraint: by another process's transaction, if it does not happen again.
 VIOLATIONS: Final = (psycopg.IntegrityError,)
+#: The server's answer: it can't write (disk full, I/O error, read-only). Nothing of it was done.
+FULL: Final = (errors.DiskFull, errors.IoError, errors.OutOfMemory, errors.ReadOnlySqlTransaction)
 #: No connection, or it broke: what was not committed is undone.
 LOST: Final = (psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -49,9 +56,10 @@ class Connection:
     def execute(self, sql: str, values: Sequence[Any] = ()) -> psycopg.Cursor[dict[str, Any]]:
         return self._inner.execute(statement(sql), values)
 
-    def executemany(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
-        with self._inner.cursor() as cursor:
-            cursor.executemany(statement(sql), values)
+    def executemany(self, sql: str, values: Sequence[Sequence[Any]]) -> psycopg.Cursor[dict[str, Any]]:
+        cursor = self._inner.cursor()
+        cursor.executemany(statement(sql), values)
+        return cursor
 
     @property
     def usable(self) -> bool:
@@ -61,60 +69,27 @@ class Connection:
         self._inner.close()
 
 
+def psycopg_url(url: str) -> str:
+    """The address as the library reads it."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
 def connect(url: str, *, readonly: bool = False) -> Connection:
     """Raises one of `LOST` when the server does not answer."""
     inner = psycopg.connect(
-        url.replace("postgresql+psycopg://", "postgresql://", 1),
+        psycopg_url(url),
         autocommit=True,
         row_factory=dict_row,
         connect_timeout=_CONNECT_TIMEOUT_S,
         application_name="umrah-gateway",
         options=(
             f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}"
-            f" -c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC"
+            f" -c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC -c synchronous_commit=on"
             f" -c default_transaction_read_only={'on' if readonly else 'off'}"
         ),
     )
     inner.adapters.register_dumper(bool, _NumberDumper)
     return Connection(inner)
-
-
-def migrate(connection: Connection) -> int:
-    """Bring the schema to this version's, one process at a time. Returns the version reached.
-
-    Raises `Misconfigured` when it was written by a newer version.
-    """
-    connection.execute("SELECT pg_advisory_lock(?, ?)", (LOCK_CLASS, MIGRATION))
-    try:
-        return _migrate(connection)
-    finally:
-        connection.execute("SELECT pg_advisory_unlock(?, ?)", (LOCK_CLASS, MIGRATION))
-
-
-def _migrate(connection: Connection) -> int:
-    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)")
-    # The latest transaction of each writer that was committed, by a key of the writer's own.
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS last_commit"
-        " (writer TEXT PRIMARY KEY, key TEXT NOT NULL, at TIMESTAMPTZ NOT NULL)"
-    )
-    row = connection.execute("SELECT coalesce(max(version), 0) AS version FROM schema_version").fetchone()
-    version = int(row["version"]) if row else 0
-    steps = list(_migrations())
-    if version > len(steps):
-        raise Misconfigured([f"ledger:1:1: schema version {version} is newer than this gateway knows"])
-    for number, script in enumerate(steps[version:], start=version + 1):
-        connection.execute(
-            f"BEGIN;\n{schema(script)}\nINSERT INTO schema_version VALUES ({number});\nCOMMIT;"
-        )
-    return len(steps)
-
-
-def _migrations() -> Iterator[str]:
-    folder = resources.files("gateway.ledger") / "migrations"
-    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
-        if entry.name.endswith(".sql"):
-            yield entry.read_text(encoding="utf-8")
 
 
 @contextmanager
@@ -124,3 +99,14 @@ def told_as_ours() -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise Unavailable("ledger_unavailable", type(error).__name__) from error
+
+
+def is_vacant(url: str) -> bool:
+    """Whether no gateway ever used this database. Raises `Unavailable`."""
+    with told_as_ours():
+        connection = connect(url, readonly=True)
+        try:
+            found = connection.execute("SELECT to_regclass('schema_version') IS NULL AS vacant").fetchone()
+        finally:
+            connection.close()
+    return found is not None and bool(found["vacant"])

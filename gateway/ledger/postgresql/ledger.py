@@ -6,11 +6,10 @@ import asyncio
 import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import suppress
 from typing import Final, TypeVar
 
-from gateway.clock import micros
-from gateway.errors import Misconfigured
+from gateway.errors import Misconfigured, Unavailable
 from gateway.ledger import port
 from gateway.ledger.postgresql.connection import (
     CONFLICTS,
@@ -19,16 +18,23 @@ from gateway.ledger.postgresql.connection import (
     SWEEP,
     Connection,
     connect,
-    migrate,
     told_as_ours,
 )
+from gateway.ledger.postgresql.database_time import (
+    attempt_by_process,
+    by_database,
+    by_process,
+    doubt_by_process,
+)
+from gateway.ledger.postgresql.migrating import migrate
 from gateway.ledger.postgresql.writer import PostgresTransaction, PostgresWriter
-from gateway.ledger.sql import carrying, intake, sweeping
+from gateway.ledger.sql import carrying, duties, intake, moving, sweeping
 from gateway.ledger.sql.journal import JournalMemory
 from gateway.ledger.sql.ledger import SqlLedger
 from gateway.ledger.sql.transaction import Transaction
-from gateway.message import BatchId, Micros
+from gateway.message import BatchId, MessageId, Micros
 from gateway.ports import Clock
+from gateway.values import replace
 
 T = TypeVar("T")
 _READERS: Final = 2
@@ -46,6 +52,8 @@ class PostgresLedger(SqlLedger):
         self._url = url
         self._by_database_time = by_database_time
         self._seen = -1
+        #: By how much the database's clock was ahead of ours when it was looked at last.
+        self._known_ahead = 0
         self._journal = JournalMemory()
         self._postgres = PostgresWriter(
             lambda: connect(url), self._journal, self._time, self._look_at_records, self._memory.forget
@@ -86,14 +94,29 @@ class PostgresLedger(SqlLedger):
         quick: bool = False,
         records: bool = False,
     ) -> T:
-        return await self._postgres.run(work, durable=durable, owns_records=records)
+        try:
+            return await self._postgres.run(work, owns_records=records)
+        except Unavailable as error:
+            self._refused(error)
+            raise
+
+    async def probe(self) -> None:
+        """Every transaction of ours writes its mark (`last_commit`), and no two processes the same row."""
+        await self._write(lambda _: None)
+
+    async def free_bytes(self) -> int | None:
+        return None
+
+    async def size_bytes(self) -> int:
+        return await self._read(_size_bytes)
 
     def _query(self, query: Callable[[Connection], T]) -> T:
         with told_as_ours():
-            try:
-                return self._queried(query)
-            except (*LOST, *CONFLICTS):  # a connection that broke while nobody used it: once more
-                return self._queried(query)
+            while not self._connections.empty():
+                # One that broke, or whose plans went stale, while nobody used it: the next, at last a new.
+                with suppress(*LOST, *CONFLICTS):
+                    return self._queried(query)
+            return self._queried(query)
 
     def _queried(self, query: Callable[[Connection], T]) -> T:
         try:
@@ -111,7 +134,12 @@ class PostgresLedger(SqlLedger):
     # time, and what others change
 
     def _time(self, database_now: Micros) -> Micros:
-        return database_now if self._by_database_time else micros(self._clock.now())
+        return database_now if self._by_database_time else self._clock.now_us()
+
+    def _ahead(self, tx: Transaction) -> int:
+        """By how much the database's clock is ahead of ours: never more than it is."""
+        self._known_ahead = tx.now - self._now()
+        return self._known_ahead
 
     def _look_at_records(self, tx: PostgresTransaction) -> None:
         """Records that another process changed are read again. Nobody changes one until we have committed."""
@@ -150,19 +178,28 @@ class PostgresLedger(SqlLedger):
         self, worker: str, limit: int, *, now: Micros, lease_until: Micros
     ) -> Sequence[port.Claimed]:
         lease = lease_until - now
+
+        def work(tx: Transaction) -> Sequence[port.Claimed]:
+            found = carrying.claim(tx, self._cursor, worker, limit, tx.now, Micros(tx.now + lease))
+            return [by_process(claimed, self._ahead(tx)) for claimed in found]
+
+        return await self._write(work, durable=False)
+
+    async def attempts(self, message_id: MessageId) -> Sequence[port.AttemptRecord]:
+        return [attempt_by_process(each, self._known_ahead) for each in await super().attempts(message_id)]
+
+    async def doubt(self, message_id: MessageId) -> port.Doubt:
+        return doubt_by_process(await super().doubt(message_id), self._known_ahead)
+
+    def _apply_all(self, tx: Transaction, moves: Sequence[port.Move]) -> Sequence[moving.End]:
+        ahead = self._ahead(tx)
+        return super()._apply_all(tx, [by_database(move, tx.now, ahead) for move in moves])
+
+    async def stand(self, duty: str, candidate: str, *, now: Micros, until: Micros) -> str:
+        lease = until - now
         return await self._write(
-            lambda tx: carrying.claim(tx, self._cursor, worker, limit, tx.now, Micros(tx.now + lease)),
-            durable=False,
+            lambda tx: duties.stand(tx, duty, candidate, tx.now, Micros(tx.now + lease)), durable=False
         )
-
-    async def apply(self, move: port.Move) -> port.Applied | port.GateClosed | port.CancelAsked:
-        lease = None if move.lease_until is None else move.lease_until - move.now
-
-        def work(tx: Transaction) -> port.Applied | port.GateClosed | port.CancelAsked:
-            until = None if lease is None else Micros(tx.now + lease)
-            return carrying.apply(tx, replace(move, lease_until=until), self._books(tx))
-
-        return await self._write(work)
 
     async def sweep(self, *, now: Micros, release: int, business_now: Micros | None = None) -> port.Swept:
         """One process at a time; the others have nothing to do meanwhile."""
@@ -174,6 +211,11 @@ class PostgresLedger(SqlLedger):
             return sweeping.sweep(tx, tx.now, release, business_now=business_now or now)
 
         return await self._write(work, durable=False)
+
+
+def _size_bytes(reader: Connection) -> int:
+    row = reader.execute("SELECT pg_database_size(current_database()) AS size").fetchone()
+    return 0 if row is None else int(row["size"])
 
 
 def _chain_of_its_own(connection: Connection) -> str:

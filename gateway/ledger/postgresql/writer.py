@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 from gateway.errors import Unavailable
 from gateway.ledger.postgresql.connection import (
     CONFLICTS,
+    FULL,
     LOCK_CLASS,
     LOST,
     OUTBOX,
@@ -30,7 +31,7 @@ from gateway.ledger.postgresql.connection import (
 )
 from gateway.ledger.sql.journal import ChainMoved, JournalMemory
 from gateway.ledger.sql.transaction import Transaction
-from gateway.ledger.sql.unit import Unit, resolve
+from gateway.ledger.sql.unit import Unit, resolve, run_all
 from gateway.message import Micros, new_id
 from gateway.observe.log import log
 
@@ -68,11 +69,16 @@ class PostgresTransaction(Transaction):
         for batch_id in batch_ids:
             self.one("SELECT 1 AS locked FROM batch WHERE id = ? FOR UPDATE", (batch_id,))
 
+    def skip_outbox(self, by: int) -> None:
+        self.lock_outbox()
+        self.one(
+            "SELECT setval(pg_get_serial_sequence('outbox', 'seq'),"
+            " (SELECT coalesce(max(seq), 0) FROM outbox) + ?) AS moved",
+            (by,),
+        )
+
     def lock_outbox(self) -> None:
         self.one("SELECT pg_advisory_xact_lock(?, ?) AS locked", (LOCK_CLASS, OUTBOX))
-
-    def run_many(self, sql: str, values: list[Any]) -> None:
-        self._connection.executemany(sql, values)
 
 
 @dataclass(slots=True)
@@ -106,7 +112,6 @@ class PostgresWriter:
         self._stopping = False
         self._thread = threading.Thread(target=self._serve, name="ledger-writer", daemon=True)
         self._connection: Connection | None = None
-        self._flushes = True
 
     def start(self, connection: Connection) -> None:
         """Begin to serve on this connection; when it breaks, another is opened. Raises one of `LOST`."""
@@ -129,19 +134,19 @@ class PostgresWriter:
         self,
         work: Callable[[PostgresTransaction], T],
         *,
-        durable: bool = True,
         owns_records: bool = False,
     ) -> T:
         """Run `work` in a transaction; returns its result once that is committed.
 
-        Without `durable` the commit survives the death of this process, and not that of the server's machine.
+        Every commit is flushed: the server may die while we live and go on with what we believe that it has,
+        such as the lines of a batch that is being received, or a fencing token.
         Raises what `work` raises (its changes are undone), and `Unavailable("ledger_unavailable")` when the
         database does not take it.
         """
         if self._stopping:
             raise Unavailable("ledger_closed")
         loop = asyncio.get_running_loop()
-        unit = _Unit(work, durable, loop, loop.create_future(), owns_records=owns_records)
+        unit = _Unit(work, True, loop, loop.create_future(), owns_records=owns_records)
         self._queue.put(unit)
         result: T = await unit.future
         return result
@@ -185,6 +190,10 @@ class PostgresWriter:
                 if attempt >= _ATTEMPTS:
                     return self._blame(units, error, owns_records)
                 time.sleep(0.002 * attempt)
+            except FULL as error:  # a small unit may still be taken; nobody waits for the rest
+                if len(units) > 1:
+                    return self._one_by_one(units, owns_records)
+                return _refuse(units, error)
             except LOST as error:
                 if time.monotonic() > give_up_at:
                     return _refuse(units, error)
@@ -219,13 +228,13 @@ class PostgresWriter:
             connection.execute("COMMIT")
         except BaseException as error:
             self._undo(connection)
-            if asked and isinstance(error, LOST) and self._was_committed(key):
+            lost = isinstance(error, LOST) and not isinstance(error, FULL)
+            if asked and lost and self._was_committed(key):
                 return
             raise
 
     def _run_together(self, connection: Connection, units: list[_Unit], key: str, owns_records: bool) -> None:
         """All statements of a transaction, up to its commit."""
-        self._flush_on_commit(connection, any(unit.durable for unit in units))
         lock = "pg_advisory_xact_lock" if owns_records else "pg_advisory_xact_lock_shared"
         connection.execute("BEGIN")
         row = connection.execute(
@@ -240,8 +249,7 @@ class PostgresWriter:
             connection, self._now(Micros(row["now"])), self._journal, owns_records=owns_records
         )
         self._on_begin(tx)
-        for unit in units:
-            unit.run(tx)
+        run_all(units, tx)
         tx.flush()
 
     def _undo(self, connection: Connection) -> None:
@@ -277,13 +285,7 @@ class PostgresWriter:
     def _open(self) -> Connection:
         if self._connection is None or not self._connection.usable:
             self._connection = self._connect()
-            self._flushes = True
         return self._connection
-
-    def _flush_on_commit(self, connection: Connection, flush: bool) -> None:
-        if flush is not self._flushes:
-            connection.execute(f"SET synchronous_commit = {'on' if flush else 'off'}")
-            self._flushes = flush
 
 
 def _refuse(units: list[_Unit], error: Exception) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from gateway.ledger.books import Event, Movement, Presence, Quota, QuotaState, Record, Visa
+from gateway.ledger.books import Event, ForgottenVisa, Movement, Presence, Quota, QuotaState, Record, Visa
 from gateway.ledger.records import MessageRow, NewMessage
 from gateway.ledger.sql import rows
 from gateway.ledger.sql.journal import write_audit
@@ -22,7 +22,7 @@ RECORDS = "records"
 _GATE_READS = frozenset(
     {
         "licensee", "service_center", "agent", "mission", "package", "group", "controls", "activation",
-        "overstay_standing", "mission_capacity", "business_day",
+        "overstay_standing", "mission_capacity", "business_day", "restoration",
     }
 )  # fmt: skip
 
@@ -81,12 +81,14 @@ class SqlBooks:
     # quotas
 
     def quota(self, quota: Quota) -> QuotaState | None:
+        self._tx.places.flush(self._tx)
         row = self._tx.one(
             "SELECT ceiling, taken FROM quota WHERE control = ? AND scope = ?", (quota.control, quota.scope)
         )
         return None if row is None else QuotaState(quota, row["ceiling"], row["taken"])
 
     def set_ceiling(self, quota: Quota, ceiling: int) -> None:
+        self._tx.places.flush(self._tx)
         self._tx.run(
             "INSERT INTO quota (control, scope, ceiling) VALUES (?, ?, ?)"
             " ON CONFLICT (control, scope) DO UPDATE SET ceiling = excluded.ceiling",
@@ -95,31 +97,21 @@ class SqlBooks:
         go_on(self._tx, quota)
 
     def reserve(self, message_id: MessageId, quotas: Sequence[Quota]) -> Quota | None:
-        held = self._tx.one("SELECT 1 FROM reservation WHERE message_id = ? LIMIT 1", (message_id,))
-        if held is not None:  # of an earlier attempt: perhaps under another ceiling, or a lower one now
+        places = self._tx.places
+        if places.held_by(self._tx, message_id):
+            # Of an earlier attempt: perhaps under another ceiling, or a lower one now.
             give_back(self._tx, message_id)
-        full = [quota for quota in sorted(quotas) if not self._has_room(quota)]
+        full = [quota for quota in sorted(quotas) if not places.has_room(self._tx, quota)]
         if full:
             for quota in quotas:  # a place that this one can't use is the next one's
                 go_on(self._tx, quota, most=1)
             return next(quota for quota in quotas if quota in full)
-        for quota in sorted(quotas):
-            self._tx.run(
-                "UPDATE quota SET taken = taken + 1 WHERE control = ? AND scope = ?",
-                (quota.control, quota.scope),
-            )
-            self._tx.run(
-                "INSERT INTO reservation (message_id, control, scope) VALUES (?, ?, ?)",
-                (message_id, quota.control, quota.scope),
-            )
+        places.take(message_id, quotas)
         return None
 
-    def _has_room(self, quota: Quota) -> bool:
-        row = self._tx.one(
-            f"SELECT ceiling - taken AS free FROM quota WHERE control = ? AND scope = ?{self._tx.for_update}",
-            (quota.control, quota.scope),
-        )
-        return row is not None and row["free"] > 0
+    def count_in(self, message_id: MessageId, quotas: Sequence[Quota]) -> None:
+        if not self._tx.places.held_by(self._tx, message_id):
+            self._tx.places.take(message_id, quotas)
 
     def go_on(self, waits_for: str) -> None:
         """A place may have become free since the gate was looked at: then the next one goes on."""
@@ -142,18 +134,38 @@ class SqlBooks:
     def visa_of(self, message_id: MessageId) -> Visa | None:
         return _visa(self._tx.one("SELECT * FROM visa WHERE message_id = ?", (message_id,)))
 
-    def put_visa(self, visa: Visa) -> None:
+    def put_visa(self, visa: Visa) -> bool:
         where = visa.facts
-        self._tx.run(
+        changed = self._tx.run(
             "INSERT INTO visa (number_index, message_id, party, licensee, agent, mission, season, country,"
             " due_on, presence, arrived_on, departed_on, notices)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number_index) DO UPDATE SET"
             " due_on = excluded.due_on, presence = excluded.presence, arrived_on = excluded.arrived_on,"
-            " departed_on = excluded.departed_on, notices = excluded.notices",
+            " departed_on = excluded.departed_on, notices = excluded.notices"
+            " WHERE visa.message_id = excluded.message_id",
             (visa.index, visa.message_id, visa.party, where.licensee, where.agent, where.mission,
              where.season, visa.country, visa.due_on.isoformat(), visa.presence, _text(visa.arrived_on),
              _text(visa.departed_on), visa.notices),
         )  # fmt: skip
+        return bool(changed)
+
+    def let_forgotten_go(self, person_index: bytes) -> None:
+        self._tx.run("DELETE FROM forgotten_visa WHERE person_index = ?", (person_index,))
+
+    def forgotten_visas(self, person_index: bytes) -> Sequence[ForgottenVisa]:
+        found = self._tx.all(
+            "SELECT * FROM forgotten_visa WHERE person_index = ? AND NOT EXISTS"
+            " (SELECT 1 FROM visa WHERE visa.number_index = forgotten_visa.number_index)",
+            (person_index,),
+        )
+        return [_forgotten(row) for row in found]
+
+    def remember_forgotten(self, visa: ForgottenVisa) -> None:
+        self._tx.run(
+            "INSERT INTO forgotten_visa (person_index, number_index, destination, request_reference,"
+            " found_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (visa.person_index, visa.number_index, visa.destination, visa.request_reference, self.now),
+        )
 
     def overdue(
         self, before: date, *, notices: int, limit: int, after: tuple[date, bytes] | None = None
@@ -216,7 +228,8 @@ class SqlBooks:
         ]
 
     def parked_movements(self, index: bytes) -> Sequence[Movement]:
-        return [movement for movement in self.movements(index) if not movement.matched]
+        parked = self._tx.one("SELECT 1 FROM movement WHERE visa_index = ? AND matched = 0", (index,))
+        return [] if parked is None else [one for one in self.movements(index) if not one.matched]
 
     def match_movement(self, message_id: MessageId) -> None:
         self._tx.run("UPDATE movement SET matched = 1 WHERE message_id = ?", (message_id,))
@@ -260,6 +273,7 @@ class SqlBooks:
 
 def give_back(tx: Transaction, message_id: str) -> None:
     """The places that a message had taken are free, and who waits for one goes on."""
+    tx.places.flush(tx)
     found = tx.all("DELETE FROM reservation WHERE message_id = ? RETURNING control, scope", (message_id,))
     for row in found:
         tx.run(
@@ -271,6 +285,7 @@ def give_back(tx: Transaction, message_id: str) -> None:
 
 def go_on(tx: Transaction, quota: Quota, most: int | None = None) -> None:
     """As many of those that wait for this quota as have room now."""
+    tx.places.flush(tx)
     row = tx.one(
         "SELECT ceiling - taken AS free FROM quota WHERE control = ? AND scope = ?",
         (quota.control, quota.scope),
@@ -284,6 +299,12 @@ def wake(tx: Transaction, waits_for: str, most: int) -> None:
         "UPDATE message SET next_at = ?, hurried_at = ? WHERE id IN (SELECT id FROM message"
         " INDEXED BY message_waits_for WHERE waits_for = ? AND state = 'held' ORDER BY received_at LIMIT ?)",
         (tx.now, tx.now, waits_for, most),
+    )
+
+
+def _forgotten(row: Row) -> ForgottenVisa:
+    return ForgottenVisa(
+        row["person_index"], row["number_index"], row["destination"], row["request_reference"]
     )
 
 

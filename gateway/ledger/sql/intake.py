@@ -15,12 +15,12 @@ from gateway.ledger.port import (
     Opened,
 )
 from gateway.ledger.sql.journal import write_audit
-from gateway.ledger.sql.rows import insert_message, message
+from gateway.ledger.sql.rows import insert_messages, message
 from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import BatchId, Micros
 from gateway.states import Outcome, State, check_move, public_state
 
-_RELEASED_AT_ONCE = 200
+_RELEASED_AT_ONCE = 500
 
 
 def begin_batch(tx: Transaction, opening: BatchOpening) -> Opened | AlreadyAccepted | BeingReceived:
@@ -54,8 +54,8 @@ def add_lines(
     _renew(tx, batch_id, intake_token, intake_until)
     taken = live_persons(tx, [line.person_key for line in lines if line.person_key])
     recorded = [duplicate(line) if line.person_key in taken else line for line in lines]
-    for line in recorded:
-        insert_message(tx, line)
+    if recorded:
+        insert_messages(tx, recorded)
     return recorded
 
 
@@ -123,12 +123,12 @@ def accept_batch(tx: Transaction, acceptance: Acceptance) -> None:
     if not accepted:
         raise LeaseLost(acceptance.batch_id)
     # A small batch goes at once; what a large one has left is released by the sweeper, chunk by chunk.
-    release_lines(tx, acceptance.batch_id, 0, _RELEASED_AT_ONCE, acceptance.now)
+    release_lines(tx, acceptance.batch_id, 0, _RELEASED_AT_ONCE)
     tx.counters.settle(acceptance.batch_id)
     write_audit(tx, at=acceptance.now, batch_id=acceptance.batch_id, action="accept_batch", actor="intake")
 
 
-def release_lines(tx: Transaction, batch_id: str, after: int, upto: int, now: Micros) -> int:
+def release_lines(tx: Transaction, batch_id: str, after: int, upto: int) -> int:
     """The lines after `after` and up to `upto` may be claimed from now on. Returns how many."""
     tx.run(
         "UPDATE batch SET released_line = CASE WHEN lines < ? THEN lines ELSE ? END WHERE id = ?",
@@ -137,7 +137,7 @@ def release_lines(tx: Transaction, batch_id: str, after: int, upto: int, now: Mi
     return tx.run(
         "UPDATE message SET state = 'ready', next_at = ? WHERE batch_id = ? AND line > ? AND line <= ?"
         " AND state = 'accepted'",
-        (now, batch_id, after, upto),
+        (tx.now, batch_id, after, upto),
     )
 
 

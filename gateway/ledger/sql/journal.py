@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.ledger.journal import GENESIS, Entry, Head, link
+from gateway.ledger.journal import GENESIS, Entry, Head, link, to_json
 from gateway.ledger.records import Note
 from gateway.message import Disclosure, Micros
 
@@ -161,4 +161,4 @@ def _scope(id: int, disclosure: Disclosure) -> dict[str, Any]:
 
 
 def _text(detail: Mapping[str, Any] | None) -> str | None:
-    return None if detail is None else json.dumps(detail, ensure_ascii=False, separators=(",", ":"))
+    return None if detail is None else to_json(detail)

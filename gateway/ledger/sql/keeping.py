@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TypeVar
 
 from gateway.ledger import keeping
 from gateway.ledger.journal import Entry
 from gateway.ledger.sql import keys_in_use, shredding
-from gateway.ledger.sql.transaction import Connection, Transaction
+from gateway.ledger.sql.access import Access
 from gateway.message import Micros
 
 T = TypeVar("T")
 
 
-class KeepingTransactions:
+class KeepingTransactions(Access):
     """What a ledger does about keys and retention, given how it reads and writes."""
-
-    async def _write(
-        self, work: Callable[[Transaction], T], *, durable: bool = True, quick: bool = False
-    ) -> T:
-        raise NotImplementedError
-
-    async def _read(self, query: Callable[[Connection], T]) -> T:
-        raise NotImplementedError
 
     async def wrapped(self, cursor: keeping.Cursor, limit: int) -> Sequence[keeping.Wrapped]:
         return await self._read(lambda reader: keys_in_use.wrapped(reader, cursor, limit))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.errors import Conflict
@@ -13,6 +13,7 @@ from gateway.ledger.keeping import STORES, Cursor, Position, Rotation, Wrapped
 from gateway.ledger.sql.auditing import note
 from gateway.ledger.sql.transaction import Connection, Row, Transaction
 from gateway.message import Micros
+from gateway.values import replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ _TABLES: Final[Mapping[str, _Store]] = {
     "photo": _Store(("party", "digest"), "data_key", "digest", "length(sealed)"),
     "audit": _Store(("seq",), "note", "''", where="note IS NOT NULL AND "),
     "resolution": _Store(("message_id",), "note", "''"),
+    "destination": _Store(("name",), "pause_note", "''", where="pause_note IS NOT NULL AND "),
 }
 
 

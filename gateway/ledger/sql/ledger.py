@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Final, TypeVar
 
-from gateway.clock import micros
 from gateway.errors import Unavailable
 from gateway.ledger import port
 from gateway.ledger.books import Books, QuotaState, Record
@@ -19,6 +18,7 @@ from gateway.ledger.sql import (
     carrying,
     disclosing,
     intake,
+    moving,
     operating,
     photos,
     reading,
@@ -26,9 +26,15 @@ from gateway.ledger.sql import (
     sweeping,
 )
 from gateway.ledger.sql.books import SqlBooks
+from gateway.ledger.sql.capacity import CapacityTransactions
+from gateway.ledger.sql.duties import DutyTransactions
 from gateway.ledger.sql.keeping import KeepingTransactions
 from gateway.ledger.sql.memory import BookMemory
+from gateway.ledger.sql.partners import PartnerTransactions
+from gateway.ledger.sql.restoring import RestoringTransactions
 from gateway.ledger.sql.transaction import Connection, Transaction
+from gateway.ledger.sql.unit import Together
+from gateway.ledger.sql.watching import WatchingQueries
 from gateway.message import BatchId, Disclosure, MessageId, Micros, PartyId
 from gateway.ports import Clock
 from gateway.states import PublicState
@@ -39,7 +45,14 @@ T = TypeVar("T")
 _QUICK_LINES: Final = 256
 
 
-class SqlLedger(KeepingTransactions):
+class SqlLedger(
+    CapacityTransactions,
+    KeepingTransactions,
+    DutyTransactions,
+    PartnerTransactions,
+    RestoringTransactions,
+    WatchingQueries,
+):
     """See `gateway.ledger.port.Ledger`."""
 
     def __init__(self, clock: Clock) -> None:
@@ -48,21 +61,6 @@ class SqlLedger(KeepingTransactions):
         self._memory = BookMemory()
         #: Of the readers; None while the ledger is closed.
         self._pool: ThreadPoolExecutor | None = None
-
-    @abstractmethod
-    async def _write(
-        self,
-        work: Callable[[Transaction], T],
-        *,
-        durable: bool = True,
-        quick: bool = False,
-        records: bool = False,
-    ) -> T:
-        """Run `work` in a transaction of its group; its result once that is committed.
-
-        Without `durable` the commit survives the death of this process. `quick` work is a handful of
-        statements by key. `records`: it may change records, which matters where others write beside us.
-        """
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         """Run `query` on a connection that can't write, off the event loop."""
@@ -85,7 +83,7 @@ class SqlLedger(KeepingTransactions):
         return SqlBooks(tx, self._memory, self._clock.today())
 
     def _now(self) -> Micros:
-        return micros(self._clock.now())
+        return self._clock.now_us()
 
     # intake
 
@@ -148,15 +146,23 @@ class SqlLedger(KeepingTransactions):
         )
 
     async def apply(self, move: port.Move) -> port.Applied | port.GateClosed | port.CancelAsked:
-        return await self._write(lambda tx: carrying.apply(tx, move, self._books(tx)), quick=True)
+        work: Together[port.Move, port.Applied | port.GateClosed | port.CancelAsked]
+        work = Together(self._apply_all, move)
+        return await self._write(work, quick=True)
+
+    def _apply_all(self, tx: Transaction, moves: Sequence[port.Move]) -> Sequence[moving.End]:
+        return moving.apply_all(tx, moves, self._books(tx))
 
     async def keep_late_answer(
         self, message: port.Claimed, attempt: port.AttemptRecord, *, now: Micros
     ) -> None:
-        await self._write(lambda tx: carrying.keep_late_answer(tx, message, attempt, now))
+        await self._write(lambda tx: moving.keep_late_answer(tx, message, attempt, now))
 
     async def attempts(self, message_id: MessageId) -> Sequence[port.AttemptRecord]:
         return await self._read(lambda reader: reading.attempts(reader, message_id))
+
+    async def doubt(self, message_id: MessageId) -> port.Doubt:
+        return await self._read(lambda reader: reading.doubt(reader, message_id))
 
     async def sweep(self, *, now: Micros, release: int, business_now: Micros | None = None) -> port.Swept:
         return await self._write(
@@ -166,9 +172,15 @@ class SqlLedger(KeepingTransactions):
     # what parties and operators ask for
 
     async def cancel(
-        self, message_id: MessageId, *, actor: str, now: Micros, why: port.Note | None = None
+        self,
+        message_id: MessageId,
+        *,
+        actor: str,
+        now: Micros,
+        why: port.Note | None = None,
+        cancellation: Callable[[port.MessageRow], port.NewMessage] | None = None,
     ) -> port.MessageRow:
-        return await self._write(lambda tx: operating.cancel(tx, message_id, actor, now, why))
+        return await self._write(lambda tx: operating.cancel(tx, message_id, actor, now, why, cancellation))
 
     async def add_message(self, message: port.NewMessage, *, actor: str) -> MessageId:
         return await self._write(lambda tx: operating.add_message(tx, message, actor))

@@ -25,7 +25,9 @@ class BookMemory:
     def record(self, tx: Transaction, kind: str, id: str) -> Record | None:
         """The record in force."""
         key = (kind, id)
-        if key not in self._known:
+        try:
+            return self._known[key]
+        except KeyError:
             row: Any = tx.one(RECORD, key)
-            self._known[key] = None if row is None else rows.record(row)
-        return self._known[key]
+            found = self._known[key] = None if row is None else rows.record(row)
+            return found

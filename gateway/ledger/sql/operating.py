@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from gateway.errors import Conflict
-from gateway.ledger.books import Books
+from gateway.ledger.books import FORGOTTEN, Books
 from gateway.ledger.records import (
     MessageRow,
     NewMessage,
@@ -22,19 +21,25 @@ from gateway.ledger.records import (
 )
 from gateway.ledger.sql import rows
 from gateway.ledger.sql.books import SqlBooks, give_back
-from gateway.ledger.sql.carrying import settle_parent
 from gateway.ledger.sql.journal import write_audit
-from gateway.ledger.sql.rows import insert_message, tell_center
+from gateway.ledger.sql.moving import settle_parent
+from gateway.ledger.sql.rows import insert_message, show_moved
 from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import BatchId, MessageId, Micros, PartyId
 from gateway.states import FINAL, Outcome, State, check_move, public_state
+from gateway.values import replace
 
 #: States in which no worker holds the message: it ends at once, unless something irrevocable was sent.
 _CANCELLED_AT_ONCE = frozenset({State.ACCEPTED, State.READY, State.HELD, State.AWAITING, State.UNDER_REVIEW})
 
 
 def cancel(
-    tx: Transaction, message_id: MessageId, actor: str, now: Micros, why: Note | None = None
+    tx: Transaction,
+    message_id: MessageId,
+    actor: str,
+    now: Micros,
+    why: Note | None = None,
+    cancellation: Callable[[MessageRow], NewMessage] | None = None,
 ) -> MessageRow:
     row = _row(tx, message_id)
     state = State(row["state"])
@@ -42,11 +47,16 @@ def cancel(
         raise Conflict("not_cancellable")
     if state in FINAL and row["outcome"] != Outcome.ISSUED:
         raise Conflict("already_settled")
+    issued = state is State.COMPLETED
+    # Made before anything is written: what can't be read any more refuses here.
+    taking_back = cancellation(rows.message(row)) if issued and cancellation is not None else None
     if state in _CANCELLED_AT_ONCE and not _may_have_effect(tx, message_id):
         _end(tx, row, State.CANCELLED, None, "cancelled", actor, now, why=why)
     elif row["cancel_requested_at"] is None:
         tx.run("UPDATE message SET cancel_requested_at = ? WHERE id = ?", (now, message_id))
         _audit(tx, row, "cancel_requested", row["state"], actor, now, why)
+    if taking_back is not None:
+        add_message(tx, taking_back, actor)
     return rows.message(_row(tx, message_id))
 
 
@@ -85,17 +95,13 @@ def _end(
         " live_person_key = CASE WHEN ? = 1 THEN NULL ELSE live_person_key END,"
         " sealed_progress = coalesce(?, sealed_progress),"
         " progress_revision = coalesce(?, progress_revision) WHERE id = ?",
-        (to, shown, outcome, code, None if ends else now, now, now if ends else None,
+        (to, shown, outcome, code, None if ends else tx.now, now, now if ends else None,
          ends and outcome not in (Outcome.ISSUED, Outcome.DONE), progress.sealed if progress else None,
          progress.revision if progress else None, row["id"]),
     )  # fmt: skip
     if ends and outcome not in (Outcome.ISSUED, Outcome.DONE):
         give_back(tx, row["id"])
-    tx.counters.count(row["batch_id"], row["public_state"], shown)
-    tell_center(
-        tx, kind=row["kind"], party=row["party"], message_id=row["id"], batch_id=row["batch_id"],
-        revision=row["revision"] + 1, shown=shown,
-    )  # fmt: skip
+    show_moved(tx, row, shown)
     _audit(tx, row, code or to, to, actor, now, why)
 
 
@@ -141,11 +147,11 @@ def hurry(tx: Transaction, message_id: MessageId, actor: str, reason: Note, now:
         tx.run(
             "UPDATE message SET state = 'ready', public_state = 'in_progress', next_at = ?, updated_at = ?,"
             " hurried_at = ? WHERE id = ?",
-            (now, now, now, message_id),
+            (tx.now, now, tx.now, message_id),
         )
         tx.counters.count(row["batch_id"], row["public_state"], "in_progress")
     elif state in (State.READY, State.UNCERTAIN, State.UNDER_REVIEW):
-        tx.run("UPDATE message SET next_at = ?, hurried_at = ? WHERE id = ?", (now, now, message_id))
+        tx.run("UPDATE message SET next_at = ?, hurried_at = ? WHERE id = ?", (tx.now, tx.now, message_id))
     write_audit(
         tx, at=now, message_id=message_id, batch_id=row["batch_id"], action="retry", before=state,
         after=None, actor=actor, why=reason,
@@ -157,7 +163,8 @@ def propose(tx: Transaction, resolution: Resolution) -> None:
     row = _row(tx, resolution.message_id)
     if row["state"] != State.UNDER_REVIEW or row["revision"] != resolution.revision:
         raise Conflict("state_changed")
-    if resolution.decision in ("issued", "done") and not _may_have_effect(tx, resolution.message_id):
+    sent = _may_have_effect(tx, resolution.message_id) or row["code"] == FORGOTTEN
+    if resolution.decision in ("issued", "done") and not sent:
         raise Conflict("nothing_was_sent")
     tx.run(
         "INSERT INTO resolution"

@@ -9,6 +9,7 @@ from gateway.ledger.records import (
     AttemptRecord,
     AuditRow,
     BatchRow,
+    Doubt,
     Gauge,
     MessageFilter,
     MessageRow,
@@ -72,6 +73,11 @@ def messages(reader: Connection, wanted: MessageFilter, after_id: str, limit: in
 def attempts(reader: Connection, message_id: MessageId) -> Sequence[AttemptRecord]:
     found = reader.execute("SELECT * FROM attempt WHERE message_id = ? ORDER BY id", (message_id,))
     return [rows.attempt(row) for row in found.fetchall()]
+
+
+def doubt(reader: Connection, message_id: MessageId) -> Doubt:
+    row = reader.execute("SELECT send_by FROM message WHERE id = ?", (message_id,)).fetchone()
+    return Doubt(None if row is None else row["send_by"], attempts(reader, message_id))
 
 
 def audit(reader: Connection, message_id: MessageId) -> Sequence[AuditRow]:

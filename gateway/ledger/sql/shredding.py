@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from gateway.ledger.sql.transaction import Connection, Row, Transaction
 from gateway.ledger.wrapping import bucket_of, key_named, key_of, stub
 from gateway.message import MessageId, Micros
 from gateway.states import FINAL, State
+from gateway.values import replace
 
 #: Every row that fits.
 _Query = Callable[[str, Sequence[Any]], list[Row]]
@@ -39,14 +39,18 @@ def kept_messages(reader: Connection, after: str, limit: int) -> KeptMessages:
         " FROM message m LEFT JOIN batch b ON b.id = m.batch_id WHERE m.id > ? ORDER BY m.id LIMIT ?",
         (after, limit),
     ).fetchall()
-    counts: dict[str, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
+    # Looked at closely once for all that are alike: a day may go through millions.
+    alike: Counter[tuple[bytes, str, bool]] = Counter()
     for row in found:
         stored = bytes(row["data_key"])
-        if stored == stub(stored):
-            continue
-        n, live, waits = counts[key_named(stored)]
-        is_live = State(row["state"]) not in FINAL
-        counts[key_named(stored)] = (n + 1, live + is_live, waits + bool(row["waits"]))
+        named = stub(stored)
+        if stored != named:
+            alike[named, row["state"], bool(row["waits"])] += 1
+    counts: dict[str, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
+    for (named, state, waits), count in alike.items():
+        n, live, unconfirmed = counts[key_named(named)]
+        is_live = State(state) not in FINAL
+        counts[key_named(named)] = (n + count, live + count * is_live, unconfirmed + count * waits)
     return KeptMessages(dict(counts), found[-1]["id"] if len(found) == limit else None)
 
 
@@ -323,6 +327,11 @@ def _blank_proposal(tx: Transaction, row: Wrapped) -> None:
     tx.run("UPDATE resolution SET note = ? WHERE message_id = ?", (b"", *row.position))
 
 
+def _blank_pause(tx: Transaction, row: Wrapped) -> None:
+    """It goes on without its reason."""
+    tx.run("UPDATE destination SET pause_note = NULL WHERE name = ?", row.position)
+
+
 _BLANKED: Final[Mapping[str, Callable[[Transaction, Wrapped], None]]] = {
     "message": _blank_message,
     "batch": _blank_batch,
@@ -330,4 +339,5 @@ _BLANKED: Final[Mapping[str, Callable[[Transaction, Wrapped], None]]] = {
     "photo": _remove_photo,
     "audit": _blank_note,
     "resolution": _blank_proposal,
+    "destination": _blank_pause,
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from gateway.ledger.port import Swept
 from gateway.ledger.sql import intake
 from gateway.ledger.sql.books import give_back
-from gateway.ledger.sql.carrying import close_open_attempts
 from gateway.ledger.sql.journal import write_audit
-from gateway.ledger.sql.rows import tell_center
+from gateway.ledger.sql.moving import close_open_attempts
+from gateway.ledger.sql.rows import show_moved
 from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import Micros
 from gateway.states import FINAL, State, check_move, public_state
@@ -28,9 +28,14 @@ def sweep(
         leases_ended=_end_leases(tx, now, all_leases),
         woken=_wake(tx, now, by_date),
         expired=_expire(tx, now, by_date),
-        released=_release(tx, now, release),
+        released=_release(tx, release),
         abandoned_batches=_discard_abandoned(tx, now, all_leases),
     )
+
+
+def end_all_leases(tx: Transaction, now: Micros) -> int:
+    """Every worker is known to be dead. Returns how many leases there were."""
+    return _end_leases(tx, now, all_leases=True)
 
 
 #: What `_shift` needs of a row.
@@ -100,18 +105,14 @@ def _shift(
     )
     if to in FINAL:
         give_back(tx, row["id"])
-    tx.counters.count(row["batch_id"], row["public_state"], shown)
-    tell_center(
-        tx, kind=row["kind"], party=row["party"], message_id=row["id"], batch_id=row["batch_id"],
-        revision=row["revision"] + 1, shown=shown,
-    )  # fmt: skip
+    show_moved(tx, row, shown)
     write_audit(
         tx, at=now, message_id=row["id"], batch_id=row["batch_id"], action=action, before=before, after=to,
         actor="sweeper", code=code,
     )  # fmt: skip
 
 
-def _release(tx: Transaction, now: Micros, limit: int) -> int:
+def _release(tx: Transaction, limit: int) -> int:
     """Accepted lines of accepted batches become ready, a chunk a batch."""
     unreleased = tx.all(
         "SELECT id, released_line, lines FROM batch WHERE state = 'processing' AND released_line < lines"
@@ -120,9 +121,8 @@ def _release(tx: Transaction, now: Micros, limit: int) -> int:
     )
     released = 0
     for row in unreleased:
-        released += intake.release_lines(
-            tx, row["id"], row["released_line"], row["released_line"] + limit, now
-        )
+        after = row["released_line"]
+        released += intake.release_lines(tx, row["id"], after, after + limit)
         if released >= 4 * limit:  # the others' turn comes with the next sweep, a moment later
             break
     return released
@@ -130,7 +130,9 @@ def _release(tx: Transaction, now: Micros, limit: int) -> int:
 
 def _discard_abandoned(tx: Transaction, now: Micros, all_leases: bool) -> int:
     abandoned = tx.all(
-        "SELECT id FROM batch WHERE state = 'receiving' AND (intake_until <= ? OR ? = 1) LIMIT ?"
+        # The second condition says what the first does, in the words of the index of open batches.
+        "SELECT id FROM batch WHERE state = 'receiving' AND state <> 'completed'"
+        " AND (intake_until <= ? OR ? = 1) LIMIT ?"
         f"{tx.skip_locked}",
         (now, all_leases, _BATCH_OF_ABANDONED if not all_leases else 2**31),
     )

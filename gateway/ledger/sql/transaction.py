@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.ledger.sql.counters import BatchCounters
 from gateway.ledger.sql.journal import JournalMemory, JournalPage
 from gateway.ledger.sql.outbox import OutboxPage
+from gateway.ledger.sql.places import PlacesPage
 from gateway.message import Micros
 
 #: A connection that executes the ledger's statements; what a query gives is read by name.
@@ -32,10 +34,12 @@ class Transaction:
         self.now = now
         self.counters = BatchCounters()
         self.outbox = OutboxPage()
+        self.places = PlacesPage()
         self.journal = JournalPage(journal or JournalMemory())
 
     def flush(self) -> None:
         """Write what was collected. The outbox last: others' entries may wait from there to the commit."""
+        self.places.flush(self)
         self.counters.flush(self)
         self.journal.flush(self)
         self.outbox.flush(self)
@@ -46,6 +50,14 @@ class Transaction:
     def lock_batches(self, batch_ids: list[str]) -> None:
         """Before looking whether these batches are complete."""
 
+    def skip_outbox(self, by: int) -> None:
+        """Entries of the outbox are numbered on from far behind the last one."""
+        self.run(
+            "INSERT INTO outbox (seq, receiver, kind, created_at)"
+            " SELECT coalesce(max(seq), 0) + ?, '', 'restored', ? FROM outbox",
+            (by, self.now),
+        )
+
     def lock_outbox(self) -> None:
         """Before entries of the outbox get their numbers."""
 
@@ -54,8 +66,10 @@ class Transaction:
         count: int = self._connection.execute(sql, values).rowcount
         return count
 
-    def run_many(self, sql: str, values: list[Any]) -> None:
-        self._connection.executemany(sql, values)
+    def run_many(self, sql: str, values: Sequence[Any]) -> int:
+        """Execute for each of these; the number of rows changed by all of them."""
+        count: int = self._connection.executemany(sql, values).rowcount
+        return count
 
     def one(self, sql: str, values: Any = ()) -> Row | None:
         return self._connection.execute(sql, values).fetchone()

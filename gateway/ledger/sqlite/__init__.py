@@ -1,1 +1,1 @@
-"""The embedded ledger: one process, one writer connection, many readers that can't write."""
+"""The embedded ledger: one process or group, one of which writes at a time, many readers that can't write."""

@@ -27,6 +27,7 @@ _SMALLEST_RSA: Final = 2_048
 _LARGEST_RSA: Final = 8_192
 #: Half of an ECDSA signature on P-256 (RFC 4050, 3.3: r and s, each of 32 bytes, one after the other).
 _HALF: Final = 32
+_ECDSA: Final = ec.ECDSA(SHA256())
 _UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -61,7 +62,7 @@ class Certificate:
             if isinstance(self.key, rsa.RSAPublicKey):
                 self.key.verify(signature, data, padding.PKCS1v15(), SHA256())
             elif len(signature) == 2 * _HALF:
-                self.key.verify(_as_der(signature), data, ec.ECDSA(SHA256()))
+                self.key.verify(_as_der(signature), data, _ECDSA)
             else:
                 return False
         except InvalidSignature:
@@ -80,7 +81,7 @@ class SigningKey:
         """The signature, as XML Signature writes it. Safe from any thread."""
         if isinstance(self.key, rsa.RSAPrivateKey):
             return self.key.sign(data, padding.PKCS1v15(), SHA256())
-        r, s = decode_dss_signature(self.key.sign(data, ec.ECDSA(SHA256())))
+        r, s = decode_dss_signature(self.key.sign(data, _ECDSA))
         return r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
 
 

@@ -1,7 +1,9 @@
 """A signed envelope, written: Timestamp, Body, our header block and the token under one signature.
 
-The text around what differs is fixed, and canonical by construction where it is signed itself (`SignedInfo`);
-what is signed in the envelope is put into its canonical form by the parser's library, once.
+The text around what differs is fixed, and canonical by construction where it is signed itself (`SignedInfo`).
+What is signed in the envelope is put into its canonical form by the parser's library, once for each markup:
+that of the next message with the same tags differs in its texts alone, as long as those stand for themselves
+(the reasoning is that of decision 0029).
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, zip_longest
 from typing import Final, Literal
 from xml.sax.saxutils import escape
 
@@ -21,6 +24,7 @@ from lxml import etree
 from gateway.soap.envelope import Dialect
 from gateway.soap.security.keys import SigningKey
 from gateway.soap.security.names import DS, EXCLUSIVE, SHA256_DIGEST, X509_V3, canonical
+from gateway.soap.simple_types import CHARACTER
 from gateway.soap.wsse import BASE64, WSSE, WSU
 
 #: How the receiver is told which of our certificates it is: by itself, or by issuer and serial number.
@@ -28,6 +32,14 @@ KeyReference = Literal["token", "issuer_serial"]
 
 #: Ids, each once in a message; the content of a Body has none.
 BODY, HEADER, TIMESTAMP, TOKEN = "Body", "MessageHeader", "Timestamp", "Token"
+#: Tags, and whatever else is markup, apart from texts.
+_TAG: Final = re.compile("(<[^<>]*>)")
+#: Texts that stand for themselves, in a document as in its canonical form.
+_PLAIN: Final = re.compile(f"{CHARACTER}*").fullmatch
+#: Around the number that stands for a text.
+_MARK: Final = "\ue000"
+#: Kept, of the messages that one key signs.
+_MOST_FORMS: Final = 256
 _FIRST_NAME: Final = re.compile(r"<[^\s/>]+")
 
 
@@ -56,6 +68,7 @@ class Signer:
         self._encrypt = encrypt
         self._token = _token(key) if reference == "token" else ""
         self._key_info = _key_info(key, reference)
+        self._canonical = _CanonicalForms()
 
     def write(self, dialect: Dialect, header: str, content: str, now: datetime) -> bytes:
         """An envelope around XML text, signed at `now` (aware, UTC).
@@ -69,23 +82,15 @@ class Signer:
         protected = f"{self._token}{_timestamp(now, now + self._lifetime)}"
         rest = f"</wsse:Security>{_with_id(header)}</s:Header>"
         body = f'<s:Body wsu:Id="{BODY}">{content}</s:Body></s:Envelope>'
-        signature = self._signature(f"{start}{protected}{rest}{body}", has_header=bool(header))
+        signature = self._signature(self._canonical.of(f"{start}{protected}{rest}{body}"))
         if self._encrypt is not None:
             wrapped = self._encrypt(content)
             start += wrapped.key
             body = f'<s:Body wsu:Id="{BODY}">{wrapped.content}</s:Body></s:Envelope>'
         return f'<?xml version="1.0" encoding="utf-8"?>{start}{protected}{signature}{rest}{body}'.encode()
 
-    def _signature(self, unsigned: str, *, has_header: bool) -> str:
-        header, body = etree.fromstring(unsigned.encode())
-        security = header[0]
-        signed = [(BODY, body), (TIMESTAMP, security[-1])]
-        if has_header:
-            signed.append((HEADER, header[1]))
-        if self._token:
-            signed.append((TOKEN, security[0]))
-        algorithm = self._key.certificate.algorithm
-        info = _signed_info(algorithm, ((name, canonical(element)) for name, element in signed))
+    def _signature(self, signed: _Signed) -> str:
+        info = _signed_info(self._key.certificate.algorithm, signed)
         value = base64.b64encode(self._key.sign(info.encode())).decode()
         return (
             f'<ds:Signature xmlns:ds="{DS}">{info}<ds:SignatureValue>{value}</ds:SignatureValue>'
@@ -93,14 +98,65 @@ class Signer:
         )
 
 
-def _signed_info(algorithm: str, signed: Iterable[tuple[str, bytes]]) -> str:
+#: By id: the canonical form of what is signed, in the order of its references.
+_Signed = Mapping[str, bytes]
+
+
+class _CanonicalForms:
+    """What is signed in an unsigned envelope, in canonical form."""
+
+    def __init__(self) -> None:
+        #: By the tags of the envelope. Of each id: its form with `%s` for each text, and which texts.
+        self._known: dict[str, dict[str, tuple[str, slice]]] = {}
+
+    def of(self, unsigned: str) -> _Signed:
+        """Raises `UnicodeEncodeError` and `etree.XMLSyntaxError`."""
+        pieces = _TAG.split(unsigned)
+        texts, tags = tuple(pieces[::2]), pieces[1::2]
+        if not _PLAIN("".join(texts)):
+            return _by_parser(unsigned)
+        markup = "".join(tags)
+        form = self._known.get(markup)
+        if form is not None:
+            return {id: (template % texts[part]).encode() for id, (template, part) in form.items()}
+        if len(self._known) < _MOST_FORMS and _MARK not in markup:
+            self._known[markup] = _form(texts, tags)
+        return _by_parser(unsigned)
+
+
+def _form(texts: tuple[str, ...], tags: list[str]) -> dict[str, tuple[str, slice]]:
+    """By a document whose texts are their own numbers."""
+    numbered = [f"{_MARK}{number}{_MARK}" if 0 < number < len(tags) else "" for number in range(len(texts))]
+    found = _by_parser("".join(chain.from_iterable(zip_longest(numbered, tags, fillvalue=""))))
+    form = {}
+    for id, data in found.items():
+        literals = data.decode().replace("%", "%%").split(_MARK)
+        numbers = list(map(int, literals[1::2]))
+        literals[1::2] = ["%s"] * len(numbers)
+        form[id] = "".join(literals), slice(numbers[0], numbers[-1] + 1)
+    return form
+
+
+def _by_parser(unsigned: str) -> _Signed:
+    header, body = etree.fromstring(unsigned.encode())
+    security, *blocks = header
+    *token, timestamp = security
+    signed = {BODY: canonical(body), TIMESTAMP: canonical(timestamp)}
+    if blocks:
+        signed[HEADER] = canonical(blocks[0])
+    if token:
+        signed[TOKEN] = canonical(token[0])
+    return signed
+
+
+def _signed_info(algorithm: str, signed: _Signed) -> str:
     """`ds:SignedInfo` in its canonical form: no blank, no empty tag, its namespace on itself."""
     references = "".join(
         f'<ds:Reference URI="#{name}"><ds:Transforms><ds:Transform Algorithm="{EXCLUSIVE}"></ds:Transform>'
         f'</ds:Transforms><ds:DigestMethod Algorithm="{SHA256_DIGEST}"></ds:DigestMethod>'
         f"<ds:DigestValue>{base64.b64encode(hashlib.sha256(data).digest()).decode()}</ds:DigestValue>"
         "</ds:Reference>"
-        for name, data in signed
+        for name, data in signed.items()
     )
     return (
         f'<ds:SignedInfo xmlns:ds="{DS}">'
