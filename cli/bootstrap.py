@@ -5,10 +5,8 @@ Nothing is opened before `Gateway.start`; everything is given back by `Gateway.s
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -18,10 +16,11 @@ from prometheus_client import CollectorRegistry
 from adapters import foreign_affairs, interior, registries
 from adapters.service_centers import READERS, WRITERS
 from adapters.service_centers.message_format import read_json, read_xml
-from cli.databases import ledger_of
-from cli.ministry_bus import ministry_bus
-from cli.reference import initial_differs, load_initial
-from gateway.bus.bus import Bus
+from cli.databases import database_file, ledger_of
+from cli.gateway import Gateway, Replacement
+from cli.leading import LeadersWork
+from cli.ministry_bus import BusMetrics, broker_of, ministry_bus
+from gateway.bus.hints import BrokerHints
 from gateway.clock import SystemClock
 from gateway.errors import Misconfigured
 from gateway.http import HttpClient
@@ -29,27 +28,27 @@ from gateway.http.tls import partner_context
 from gateway.ledger.key_files import root_key
 from gateway.ledger.signer_file import FileSigner
 from gateway.ledger.vault import Vault, open_vault
-from gateway.message import Operation, PartyId
-from gateway.observe.log import log
+from gateway.message import Operation
 from gateway.observe.metrics import Metrics
-from gateway.pipeline.day import keep_date
 from gateway.pipeline.engine import Engine
-from gateway.pipeline.notary import Notary, note_configuration
+from gateway.pipeline.notary import Notary
+from gateway.pipeline.pressure import Pressure
 from gateway.pipeline.take import kind_named
-from gateway.pipeline.worker import Hints, Worker
+from gateway.pipeline.worker import Hints
 from gateway.policies.confidentiality import NeedToKnow
-from gateway.ports import Clock, Partner
+from gateway.ports import Clock, Partner, WorkHints
 from gateway.rest import Endpoint as RestEndpoint
 from gateway.rest import RestPartner, RestService
 from gateway.settings import Destination, Settings, check_operations
-from gateway.settings.certificates import expiries
 from gateway.soap import Endpoint, SoapPartner, SoapService, load_contract
 from gateway.soap.security.loading import destination_security, ensure_demo_soap_keys, signing_parties
 from gateway.soap.wsse import Freshness
+from gateway.values import replace
 from gateway.web.authentication import PartyKeys
 from gateway.web.formats import Formats
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens
+from gateway.web.seat import ALONE, Seat
 from gateway.web.soap_services import (
     SoapDoor,
     SoapServices,
@@ -88,160 +87,15 @@ FORMATS = Formats(
 )
 
 
-@dataclass(slots=True)
-class Gateway:
-    """A whole gateway in one process: web host, worker and ledger."""
-
-    engine: Engine
-    host: WebHost
-    worker: Worker
-    soap: SoapServices
-    webhooks: Webhooks
-    #: Signs the audit log.
-    notary: Notary
-    #: The ministry's network; None without a broker.
-    bus: Bus | None = None
-    _carrying: asyncio.Task[None] | None = None
-    #: Workers of earlier configurations, carrying what they claimed to its rest.
-    _retiring: set[asyncio.Task[None]] = field(default_factory=set)
-
-    async def start(self) -> None:
-        """Open the ledger, load the reference records, listen, carry."""
-        engine = self.engine
-        await engine.ledger.open()
-        try:
-            await keep_date(engine)
-            await load_initial(engine.settings, engine.ledger, engine.clock.today())
-            await note_configuration(engine.settings, engine.ledger, engine.now())
-            await _start(engine.partners.values())
-            await self.notary.start()
-            await self.host.start()
-        except BaseException:
-            await self.notary.stop()
-            await engine.ledger.close()
-            raise
-        tell_expiries(engine)
-        await self.webhooks.start()
-        if self.bus is not None:
-            await self.bus.start()
-        self._carrying = asyncio.create_task(self.worker.run())
-        log.info("started", action="start", address=self.host.public_url)
-
-    async def until(self, stopping: asyncio.Event) -> None:
-        """Return when told to stop. Raises what ended the worker, should it end by itself."""
-        told = asyncio.ensure_future(stopping.wait())
-        while not told.done():
-            carrying = self._started()
-            await asyncio.wait({told, carrying}, return_when=asyncio.FIRST_COMPLETED)
-            if carrying.done() and carrying is self._carrying:
-                told.cancel()
-                return carrying.result()
-        return None
-
-    async def use(self, replacement: Replacement) -> None:
-        """Go on with another configuration.
-
-        What is under way, requests and messages, ends under the one it began with; only then are its
-        partners closed. Raises `Unavailable` when the ledger can't write; nothing is changed then.
-        """
-        engine = replacement.engine
-        if initial_differs(engine.settings, self.engine.settings):
-            await load_initial(engine.settings, engine.ledger, engine.clock.today())
-        await _start(replacement.opens)
-        await note_configuration(engine.settings, engine.ledger, engine.now())
-        self.notary.interval_s = engine.settings.gateway.checkpoints.interval_s
-        # From here to the end nothing waits, so nobody sees half of each.
-        try:
-            self.host.use(engine, replacement.keys, replacement.operators)
-        except Misconfigured:
-            await note_configuration(self.engine.settings, engine.ledger, engine.now())
-            raise
-        self.soap.use(taking(engine), replacement.soap_door)
-        if self.bus is not None:
-            self.bus.use(replacement.keys)
-        self.worker.drain()
-        retired = asyncio.create_task(_retire(self._started(), replacement.closes))
-        told = asyncio.create_task(self.webhooks.use(engine, replacement.webhook_secrets))
-        for task in (retired, told):
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
-        tell_expiries(engine)
-        self.engine, self.worker = engine, Worker(engine)
-        self._carrying = asyncio.create_task(self.worker.run())
-
-    async def stop(self) -> None:
-        """Drain: take nothing more in, let what is carried come to rest, close everything."""
-        log.info("draining", action="drain")
-        await self.host.stop()
-        self.worker.drain()
-        if self._carrying is not None:
-            await asyncio.wait({self._carrying, *self._retiring})
-        await self.webhooks.drain()
-        if self.bus is not None:
-            await self.bus.stop()
-        for partner in self.engine.partners.values():
-            await partner.close()
-        await self.notary.stop()
-        await self.engine.ledger.close()
-        log.info("stopped", action="stop")
-
-    def _started(self) -> asyncio.Task[None]:
-        if self._carrying is None:
-            raise AssertionError("not started")
-        return self._carrying
-
-
-def tell_expiries(engine: Engine) -> None:
-    """Until when certificates hold, for the metric. Reads a few small files."""
-    gauge = engine.metrics.certificate_expiry
-    gauge.clear()
-    for party, ends in expiries(engine.settings).items():
-        gauge.labels(party).set(ends.timestamp())
-
-
-async def _start(partners: Iterable[Partner]) -> None:
-    for partner in partners:
-        if isinstance(partner, SoapPartner | RestPartner):
-            await partner.start()
-
-
-async def _retire(carrying: asyncio.Task[None], partners: Iterable[Partner]) -> None:
-    """Close an earlier configuration's partners once nothing is carried under it any more."""
-    await asyncio.wait({carrying})
-    for partner in partners:
-        await partner.close()
-    if error := carrying.exception():
-        log.error("worker_failed", action="retire", error=type(error).__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """What another configuration comes to, made beside the one in force."""
-
-    engine: Engine
-    keys: PartyKeys
-    operators: OperatorTokens
-    soap_door: SoapDoor
-    webhook_secrets: Mapping[PartyId, tuple[bytes, ...]]
-    #: Partners that are new, and those that they replace.
-    opens: tuple[Partner, ...]
-    closes: tuple[Partner, ...]
-
-
-def build(settings: Settings, clock: Clock | None = None) -> Gateway:
+def build(settings: Settings, clock: Clock | None = None, seat: Seat = ALONE) -> Gateway:
     """A gateway of these settings, not yet started.
 
     Makes the data directory, its keys and tokens at the first start. Raises `Misconfigured`.
     """
     check_operations(settings, OPERATIONS)
     clock = clock or SystemClock()
-    data = data_directory(settings)
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ensure_demo_keys(settings, data)
-    ensure_webhook_secrets(settings, data)
-    ensure_demo_soap_keys(settings, data)
-    ensure_operator_tokens(data, settings.gateway.operators)
-    ledger, metrics = ledger_of(settings, clock), Metrics(CollectorRegistry())
+    data = prepared_directory(settings)
+    ledger, metrics = ledger_of(settings, clock, shared=seat.group is not None), Metrics(CollectorRegistry())
     interval_s = settings.gateway.checkpoints.interval_s
     notary = Notary(ledger, FileSigner(data / "keys"), clock, metrics, interval_s=interval_s)
     engine = Engine(
@@ -249,25 +103,58 @@ def build(settings: Settings, clock: Clock | None = None) -> Gateway:
         ledger=ledger,
         vault=open_vault(data / "keys", settings.gateway.retention, clock, root_key(os.environ)),
         clock=clock,
-        hints=Hints(),
+        hints=_hints(settings, metrics, seat),
         metrics=metrics,
         need_to_know=NeedToKnow(settings.confidentiality),
         operations=OPERATIONS,
         partners=_partners(settings, clock),
         notary=notary,
+        pressure=Pressure(ledger, settings.gateway.pressure, metrics),
     )
     keys = PartyKeys.load(settings, data)
-    ensure_demo_secrets(settings, data, {operation.sender for operation in INBOUND})
     soap = SoapServices(INBOUND, SERVED, taking(engine), _soap_door(settings, data, engine))
     bus = ministry_bus(engine, lambda: gateway.engine, keys, data)
 
     def details() -> dict[str, str]:
-        return {**notary.details(), **(bus.alive() if bus is not None else {})}
+        return {
+            **notary.details(),
+            **gateway.leadership.details(),
+            **(bus.alive() if bus is not None else {}),
+        }
 
-    host = WebHost(engine, FORMATS, keys, OperatorTokens.load(data), soap, details=details)
+    host = WebHost(
+        engine, FORMATS, keys, OperatorTokens.load(data), soap,
+        details=details, exports=lambda: gateway.leadership.leads_here, seat=seat,
+    )  # fmt: skip
     webhooks = Webhooks(engine, load_webhook_secrets(settings, data))
-    gateway = Gateway(engine, host, Worker(engine), soap, webhooks, notary, bus)
+    gateway = Gateway(engine, host, soap, notary, LeadersWork(lambda: gateway.engine, webhooks, bus), seat)
     return gateway
+
+
+def prepared_directory(settings: Settings) -> Path:
+    """The data directory with everything in it that the first start makes. Safe to call again."""
+    data = data_directory(settings)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ensure_demo_keys(settings, data)
+    ensure_webhook_secrets(settings, data)
+    ensure_demo_soap_keys(settings, data)
+    ensure_operator_tokens(data, settings.gateway.operators)
+    ensure_demo_secrets(settings, data, {operation.sender for operation in INBOUND})
+    return data
+
+
+def _hints(settings: Settings, metrics: Metrics, seat: Seat) -> WorkHints:
+    """Between processes that share a ledger over the broker, if there is one; else inside this one only."""
+    gateway = settings.gateway
+    if gateway.broker_url is None or database_file(settings) is not None:
+        return Hints()
+    return BrokerHints(
+        Hints(),
+        broker_of(settings),
+        share=gateway.carrying.claim_size,
+        carries=seat.role.carries,
+        on_connected=BusMetrics(metrics).connected,
+    )
 
 
 def _soap_door(settings: Settings, data: Path, engine: Engine) -> SoapDoor:
@@ -334,7 +221,6 @@ def _partner(
         url=destination.url,
         deadline_s=destination.deadline_s,
         connect_timeout_s=destination.connect_timeout_s,
-        concurrency=destination.concurrency,
     )
     security = destination_security(destination, settings, data_directory(settings), clock)
     return SoapPartner(load_contract(service), endpoint, client, clock, security)
@@ -351,7 +237,6 @@ def _rest_endpoint(destination: Destination) -> RestEndpoint:
         url=destination.url,
         deadline_s=destination.deadline_s,
         connect_timeout_s=destination.connect_timeout_s,
-        concurrency=destination.concurrency,
     )
 
 

@@ -26,7 +26,8 @@ from rich.table import Table
 
 from adapters.service_centers.batch_writer import write_batch
 from adapters.service_centers.sample import sample_batch
-from cli.bootstrap import Gateway, build
+from cli.bootstrap import build
+from cli.gateway import Gateway
 from cli.serve import run
 from gateway.clock import SystemClock
 from gateway.errors import GatewayError

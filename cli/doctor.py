@@ -23,11 +23,9 @@ from cli.target import address, environment
 from gateway.errors import Misconfigured
 from gateway.settings import Settings, lint, load
 from gateway.settings.certificates import certificate_of, named_certificates, read_certificates
-from gateway.settings.model import Listener
+from gateway.settings.gateway import Listener
 from gateway.web.operators import operators_directory
 
-#: The versions with the WAL-reset fault, both included (docs/decisions/0003).
-WAL_RESET_FAULT: Final = ((3, 7, 0), (3, 51, 2))
 _OLDEST_PYTHON: Final = (3, 11)
 _LITTLE_BYTES: Final = 1 << 30
 _TOO_LITTLE_BYTES: Final = 100 << 20
@@ -102,10 +100,9 @@ def _python(_place: Place) -> Iterator[Finding]:
 
 
 def _sqlite(_place: Place) -> Iterator[Finding]:
-    from gateway.ledger.sqlite.connection import SQLITE_VERSION
+    from gateway.ledger.sqlite.connection import SQLITE_VERSION, has_wal_fault
 
-    first, last = WAL_RESET_FAULT
-    if first <= tuple(map(int, SQLITE_VERSION.split("."))) <= last:
+    if has_wal_fault():
         text = f"{SQLITE_VERSION} has the WAL-reset fault (3.7.0 to 3.51.2); one writing process avoids it"
         advice = "install pysqlite3 0.6 or newer where it has a wheel; let no other program write the ledger"
         yield Finding(Level.WARN, "sqlite", text, advice)

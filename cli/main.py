@@ -14,9 +14,11 @@ from cli.commands import (
     audit,
     batches,
     disclosures,
+    keeping,
     keys,
     messages,
     network,
+    partners,
     reports,
     running,
     setup,
@@ -40,7 +42,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for _topic in (running, batches, network, messages, reports, disclosures, audit, webhooks, keys, setup):
+for _topic in (
+    running, batches, network, messages, partners, reports, disclosures, audit, webhooks, keys, keeping, setup
+):  # fmt: skip
     app.add_typer(_topic.app)
 
 

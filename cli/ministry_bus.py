@@ -21,7 +21,7 @@ from gateway.pipeline.engine import Engine
 from gateway.pipeline.notify import data_of
 from gateway.pipeline.take import Arrival, take
 from gateway.settings import Settings
-from gateway.settings.model import Party
+from gateway.settings.parties import Party
 from gateway.web.authentication import PartyKeys
 from schemas.kinds import KINDS
 
@@ -38,7 +38,7 @@ def ministry_bus(engine: Engine, in_force: Callable[[], Engine], keys: PartyKeys
     if settings.gateway.broker_url is None:
         return None
     return Bus(
-        Broker(settings.gateway.broker_url),
+        broker_of(settings),
         outgoing=LedgerOutbox(in_force),
         receivers=_receivers(settings, data),
         take=_taking(in_force),
@@ -47,6 +47,14 @@ def ministry_bus(engine: Engine, in_force: Callable[[], Engine], keys: PartyKeys
         now=engine.clock.now,
         watch=BusMetrics(engine.metrics),
     )
+
+
+def broker_of(settings: Settings) -> Broker:
+    """The configured broker. Only where there is one."""
+    gateway = settings.gateway
+    if gateway.broker_url is None:
+        raise AssertionError("no broker is configured")
+    return Broker(gateway.broker_url, queue_type=gateway.broker.queue_type)
 
 
 def receivers_differ(bus: Bus, settings: Settings, data: Path) -> bool:
@@ -96,6 +104,7 @@ class LedgerOutbox:
                 data=data_of(event, engine) or {},
                 classification=event.classification,
                 correlation_id=event.correlation_id,
+                origin=event.message_id,
             )
             for event in found
         ]

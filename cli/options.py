@@ -87,6 +87,12 @@ Reason = Annotated[
     str | None,
     typer.Option(metavar="TEXT", help="Why. Kept in the audit log: no names, no passport numbers."),
 ]
+RequiredReason = Annotated[
+    str,
+    typer.Option(
+        "--reason", metavar="TEXT", help="Why. Kept in the audit log: no names, no passport numbers."
+    ),
+]
 State = Annotated[
     str | None, typer.Option(metavar="STATE", help="Only in this state, such as held or uncertain.")
 ]

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from cli.bootstrap import Gateway, Replacement, data_directory, rebuild
+from cli.bootstrap import data_directory, rebuild
+from cli.gateway import Gateway, Replacement
 from cli.ministry_bus import receivers_differ
 from gateway.errors import Misconfigured, Unavailable
 from gateway.observe.log import configure_logging, log
@@ -22,6 +23,7 @@ FIXED: Final = (
     "data_directory",
     "database_url",
     "broker_url",
+    "broker",
     "intake.header_timeout_s",
 )
 
@@ -57,7 +59,8 @@ def _replacement(gateway: Gateway, read: Callable[[], Settings]) -> Replacement:
     for key in FIXED:
         if _at(wanted.gateway, key) != _at(running.gateway, key):
             _tell_needs_restart(f"gateway.yaml: {key}")
-    if gateway.bus is not None and receivers_differ(gateway.bus, kept, data_directory(kept)):
+    bus = gateway.leaders_work.bus
+    if bus is not None and receivers_differ(bus, kept, data_directory(kept)):
         _tell_needs_restart("parties.yaml: encryption_key")
     return rebuild(kept, gateway.engine)
 

@@ -10,15 +10,20 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
-from cli.bootstrap import build
+from cli.bootstrap import build, prepared_directory
+from cli.databases import database_file
+from cli.group import Membership, membership
 from cli.reload import reload_when
+from cli.supervisor import Supervisor, command_line
 from gateway.clock import SteppedClock, SystemClock
 from gateway.errors import Misconfigured
-from gateway.ledger.sqlite.connection import SQLITE_VERSION
+from gateway.ledger.sqlite.connection import SQLITE_VERSION, has_wal_fault
+from gateway.observe import tracing
 from gateway.observe.crash import arm
 from gateway.observe.log import configure_logging, log
 from gateway.ports import Clock
 from gateway.settings import Settings, demo_profile, load
+from gateway.web.seat import Role, Seat
 
 #: Set by tests only: where to die (`gateway.observe.crash`).
 CRASH_POINT = "GATEWAY_CRASH_POINT"
@@ -30,23 +35,46 @@ SWITCH_INTERVAL_S = 0.0005
 BUSINESS_DATE = "GATEWAY_BUSINESS_DATE"
 
 
-def serve(config: Path | None, data_dir: Path | None, *, workers: int, after_restore: bool) -> int:
+def serve(
+    config: Path | None, data_dir: Path | None, *, workers: int, role: Role, after_restore: bool
+) -> int:
     """Run until SIGTERM or SIGINT, drain, return 0. Raises `Misconfigured`."""
-    if workers != 1:
-        raise Misconfigured(["--workers: the SQLite ledger admits one process; give --workers 1"])
-    if after_restore:
-        raise Misconfigured(["--after-restore: this version has no restore yet"])
+    member = membership(os.environ)
 
     def read() -> Settings:
         return settings_for(config, data_dir, dict(os.environ))
 
     settings, clock = read(), clock_for(os.environ)
+    _check_embedded(settings, workers, role)
     configure_logging(settings.gateway.log_level)
+    if workers > 1 and member is None:
+        prepared_directory(settings)
+        supervisor = Supervisor(settings, command_line(), workers=workers, role=role)
+        return asyncio.run(supervisor.run())
     if point := os.environ.get(CRASH_POINT):
         arm(point)
     log.info("sqlite", action="version", version=SQLITE_VERSION)
-    run(_serve(settings, read, clock))
+    tracing.start(os.environ)
+    try:
+        run(_serve(settings, read, clock, role, member, after_restore=after_restore))
+    finally:
+        tracing.stop()
     return 0
+
+
+def _check_embedded(settings: Settings, workers: int, role: Role) -> None:
+    """What a file admits: one process, or several of one group. Raises `Misconfigured`."""
+    if database_file(settings) is None:
+        return
+    if workers != 1 and has_wal_fault():
+        raise Misconfigured(
+            [
+                f"--workers: SQLite {SQLITE_VERSION} is too old for several processes: give --workers 1,"
+                " install pysqlite3 0.6 or newer, or use PostgreSQL"
+            ]
+        )
+    if role is not Role.ALL:
+        raise Misconfigured([f"--role {role}: the processes at a SQLite ledger all do everything"])
 
 
 def settings_for(config: Path | None, data_dir: Path | None, env: dict[str, str]) -> Settings:
@@ -73,14 +101,26 @@ def clock_for(env: Mapping[str, str]) -> Clock:
         raise Misconfigured([f"{BUSINESS_DATE}: give a date such as 2026-07-01"]) from error
 
 
-async def _serve(settings: Settings, read: Callable[[], Settings], clock: Clock) -> None:
-    gateway = build(settings, clock)
+async def _serve(
+    settings: Settings,
+    read: Callable[[], Settings],
+    clock: Clock,
+    role: Role,
+    member: Membership | None,
+    *,
+    after_restore: bool,
+) -> None:
+    gateway = build(settings, clock, Seat(role) if member is None else member.seat())
     stopping, hangup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
-    await gateway.start()
+    if member is not None:
+        loop.add_reader(member.lifeline, _orphaned, member.lifeline, stopping)
+    await gateway.start(after_restore=after_restore)
+    if member is not None:
+        member.tell_ready()
     reloading = asyncio.create_task(reload_when(hangup, gateway, read))
     try:
         await gateway.until(stopping)
@@ -88,6 +128,13 @@ async def _serve(settings: Settings, read: Callable[[], Settings], clock: Clock)
         reloading.cancel()
         await asyncio.wait({reloading})
         await gateway.stop()
+
+
+def _orphaned(lifeline: int, stopping: asyncio.Event) -> None:
+    """Our supervisor is gone, and with it whoever would end or replace us."""
+    asyncio.get_running_loop().remove_reader(lifeline)
+    log.error("orphaned", action="supervise")
+    stopping.set()
 
 
 def run(main: object) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cli.outcome import WrongUsage
 from gateway.settings import Settings, load
-from gateway.settings.model import Listener
+from gateway.settings.gateway import Listener
 
 #: Meant for `serve` alone; the configuration would take them for misspelt.
 _FOR_SERVE: Final = frozenset({"GATEWAY_PROFILE", "GATEWAY_CRASH_POINT"})

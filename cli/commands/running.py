@@ -11,6 +11,7 @@ import typer
 
 from cli import options
 from cli.options import RUNNING, examples
+from gateway.web.seat import Role
 
 app = typer.Typer()
 
@@ -57,6 +58,12 @@ def season(
             show_default="none: over HTTP",
         ),
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="PostgreSQL, an empty database of its own.", show_default="none: SQLite"
+        ),
+    ] = None,
     keep: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep the data in this new folder.", show_default="nothing is left"),
@@ -69,14 +76,23 @@ def season(
     """
     from cli.season.run import Wanted, play_season
 
-    raise typer.Exit(play_season(Wanted(pilgrims, seed, broker, keep), as_json=as_json))
+    raise typer.Exit(play_season(Wanted(pilgrims, seed, broker, database, keep), as_json=as_json))
 
 
 @app.command(
     rich_help_panel=RUNNING, epilog=examples("serve", "serve --config /etc/umrah-gateway/gateway.yaml")
 )
 def serve(
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes. The SQLite ledger admits one.")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="Processes on the same listeners. The SQLite ledger admits one."),
+    ] = 1,
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="all: everything. api: listens, carries nothing. worker: carries, operators' side only."
+        ),
+    ] = Role.ALL,
     after_restore: Annotated[
         bool,
         typer.Option(
@@ -89,11 +105,12 @@ def serve(
     """Run the gateway until SIGTERM or Ctrl-C; it drains, then exits 0.
 
     The first start makes the data directory, the demo keys of parties and the tokens of two operators.
-    SIGHUP makes it read its configuration anew: all of it, or, when it has a fault, none.
+    SIGHUP makes it read its configuration anew: all of it, or, when it has a fault, none. With several
+    workers SIGUSR2 replaces them one after the other by what is installed now; no connection is refused.
     """
     from cli.serve import serve as run
 
-    raise typer.Exit(run(config, data_dir, workers=workers, after_restore=after_restore))
+    raise typer.Exit(run(config, data_dir, workers=workers, role=role, after_restore=after_restore))
 
 
 @app.command(

@@ -15,8 +15,10 @@ from typing import Final
 import aiohttp
 from rich.console import Console
 
-from cli.bootstrap import Gateway, build
+from cli.bootstrap import build
+from cli.databases import check_vacant as check_vacant_database
 from cli.demo import partners, settings_in
+from cli.gateway import Gateway
 from cli.season.cast import CENTERS
 from cli.season.offices import BusOffice, check_vacant
 from cli.season.play import play
@@ -49,6 +51,8 @@ class Wanted:
     seed: int = 1
     #: The departments and the committee speak over this broker; None: over HTTP. May hold a password.
     broker: str | None = field(default=None, repr=False)
+    #: An empty PostgreSQL database; None: SQLite in the data directory. May hold a password.
+    database: str | None = field(default=None, repr=False)
     #: Where the gateway's data stays; None: gone afterwards.
     keep: Path | None = None
 
@@ -82,6 +86,8 @@ def run_proof(wanted: Wanted, console: Console) -> Proof:
     proofs: list[Proof] = []
     if wanted.keep is not None and wanted.keep.exists() and any(wanted.keep.iterdir()):
         raise Misconfigured([f"--keep: {wanted.keep} is not empty"])
+    if wanted.database is not None:
+        check_vacant_database(wanted.database)
     if wanted.broker is not None:
         check_vacant(wanted.broker, _OFFICES)
 
@@ -104,7 +110,8 @@ async def _play(folder: Path, wanted: Wanted, console: Console) -> Proof:
         _players(gateway, partners_url, data, wanted.broker) as players,
     ):
         network = "no broker" if wanted.broker is None else "RabbitMQ for the ministry"
-        console.print(f"[bold]gateway[/]   {gateway.host.public_url}  SQLite, {network}")
+        database = "SQLite" if wanted.database is None else "PostgreSQL"
+        console.print(f"[bold]gateway[/]   {gateway.host.public_url}  {database}, {network}")
         under_way = Season(players, year, wanted.pilgrims, console.print, today)
         await play(under_way)
         return await prove(under_way, time.monotonic() - began)
@@ -114,7 +121,7 @@ def _settings(folder: Path, data: Path, partners_url: str, wanted: Wanted) -> Se
     settings = settings_in(folder, partners_url)
     changed = {
         "data_directory": str(data),
-        "database_url": f"sqlite:///{data}/gateway.db",
+        "database_url": wanted.database or f"sqlite:///{data}/gateway.db",
         "broker_url": wanted.broker,
     }
     return settings.model_copy(update={"gateway": settings.gateway.model_copy(update=changed)})
@@ -133,9 +140,10 @@ async def _gateway(settings: Settings, clock: SteppedClock) -> AsyncIterator[Gat
 
 async def _on_the_bus(gateway: Gateway) -> None:
     """Until its queues are there, where there is a broker. Raises `Unavailable`."""
+    bus = gateway.leaders_work.bus
     try:
         async with asyncio.timeout(_CONNECTED_S):
-            while gateway.bus and set(gateway.bus.alive().values()) != {"connected"}:  # noqa: ASYNC110
+            while bus and set(bus.alive().values()) != {"connected"}:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     except TimeoutError as error:
         raise Unavailable("broker_unreachable", "the gateway could not declare its queues") from error

@@ -1,0 +1,69 @@
+"""The processes of one `serve --workers N`: what a supervisor hands to each, and how it is read there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.web.seat import Role, Seat
+
+#: JSON, written by the supervisor for its own processes.
+_MEMBERSHIP: Final = "GATEWAY_GROUP_MEMBERSHIP"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A process's place in its group. Descriptors are open in that process."""
+
+    #: `host:pid` of the supervisor.
+    group: str
+    role: Role
+    #: A byte is written here once the process serves.
+    ready: int
+    #: Ends when the supervisor is gone: nobody would look after this process any more.
+    lifeline: int
+    public: int | None
+    admin: int | None
+    #: Of an embedded ledger: held open, the data directory stays locked while any process of the group lives.
+    lock: int | None = None
+
+    def variables(self) -> Mapping[str, str]:
+        """For the process's environment."""
+        return {_MEMBERSHIP: json.dumps({name: getattr(self, name) for name in self.__slots__})}
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What the process must be given, by the same numbers."""
+        return tuple(fd for fd in self._all() if fd is not None)
+
+    def _all(self) -> tuple[int | None, ...]:
+        return self.ready, self.lifeline, self.public, self.admin, self.lock
+
+    def seat(self) -> Seat:
+        """With the group's listening sockets."""
+        return Seat(self.role, self.group, _socket(self.public), _socket(self.admin))
+
+    def tell_ready(self) -> None:
+        """The supervisor may go on."""
+        os.write(self.ready, b"1")
+        os.close(self.ready)
+
+
+def membership(environment: MutableMapping[str, str]) -> Membership | None:
+    """What our supervisor gave us; None when we were started by somebody else. Taken out of `environment`."""
+    text = environment.pop(_MEMBERSHIP, None)
+    if text is None:
+        return None
+    given = json.loads(text)
+    return Membership(**{**given, "role": Role(given["role"])})
+
+
+def _socket(descriptor: int | None) -> socket.socket | None:
+    if descriptor is None:
+        return None
+    os.set_inheritable(descriptor, False)
+    return socket.socket(fileno=descriptor)
