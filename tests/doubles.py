@@ -6,11 +6,12 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from adapters import foreign_affairs, interior, registries
+from gateway.clock import micros
 from gateway.message import (
     Absent,
     Answered,
@@ -19,12 +20,14 @@ from gateway.message import (
     Declined,
     Deferred,
     Exchange,
+    Micros,
     Operation,
     Projection,
     StillProcessing,
     Verdict,
 )
 from gateway.ports import PreparedRequest
+from gateway.values import replace
 
 
 class ManualClock:
@@ -36,6 +39,9 @@ class ManualClock:
 
     def now(self) -> datetime:
         return self._now
+
+    def now_us(self) -> Micros:
+        return micros(self.now())
 
     def today(self) -> date:
         return self._now.date()

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
+import pytest
 
 from tests.processes import free_port
+from tests.required import required
 
 _START_S: Final = 60
 _USER: Final = "postgres"
@@ -55,6 +57,12 @@ class Server:
     @property
     def data(self) -> Path:
         return self.folder / "data"
+
+    @property
+    def pid(self) -> int:
+        """Of the server's first process, the parent of all others."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -113,3 +121,11 @@ def server() -> Iterator[Server]:
     finally:
         running.stop(signal.SIGQUIT)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Server]:
+    """One for all tests of a process; each empties it."""
+    required("PostgreSQL", available())
+    with server() as running:
+        yield running

@@ -27,6 +27,8 @@ LEGAL = {
     ("carried", "uncertain"), ("carried", "under_review"), ("carried", "cancelled"), ("carried", "expired"),
     ("held", "ready"), ("held", "cancelled"), ("held", "expired"),
     ("awaiting", "ready"), ("awaiting", "cancelled"), ("awaiting", "expired"),
+    # after a restore only
+    ("accepted", "uncertain"), ("ready", "uncertain"), ("held", "uncertain"), ("awaiting", "uncertain"),
     ("uncertain", "inquiring"),
     ("inquiring", "completed"), ("inquiring", "ready"), ("inquiring", "uncertain"),
     ("inquiring", "under_review"), ("inquiring", "cancelled"),

@@ -25,8 +25,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from adapters.service_centers.sample import sample_batch
-from cli.bootstrap import Gateway, build
+from cli.bootstrap import build
 from cli.demo import partners, settings_in
+from cli.gateway import Gateway
 from gateway.message import new_id
 from gateway.observe.log import configure_logging
 from gateway.web.soap_services import secrets_directory

@@ -6,7 +6,6 @@ A sample of it in the suite; at length with `python -m benchmarks.cross_tenant` 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from gateway.errors import Refused
 from gateway.ledger.sqlite.ledger import SqliteLedger
 from gateway.message import PartyId
 from gateway.pipeline import photos, report
+from gateway.values import replace
 from tests.access.judge import Tally, everything, lasting, probe, shown_to_owner
 from tests.access.probes import PROBES, in_order
 from tests.access.stage import CENTERS, Stage, open_stage

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from cli.bootstrap import OPERATIONS
 from gateway.errors import Unavailable
 from gateway.settings import lint
 from gateway.states import Outcome
+from gateway.values import replace
 from tests.access.journal import noted
 from tests.access.test_roles import with_operators
 from tests.web.site import Site

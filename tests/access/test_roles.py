@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +13,7 @@ from gateway.errors import Unavailable
 from gateway.message import Contested
 from gateway.pipeline.engine import Engine
 from gateway.settings.access import FIRST_OPERATORS, Role
+from gateway.values import replace
 from gateway.web import roles
 from gateway.web.operators import operators_directory
 from gateway.web.roles import OPEN, ROLES
@@ -212,9 +212,7 @@ class _Shut:
 
 
 async def test_a_refusal_stands_that_cannot_be_written_down(site: Site) -> None:
-    handlers = site.host._admin_handlers
-    assert handlers is not None
-    handlers.guard.engine = replace(site.world.engine, ledger=_Shut(site.world.engine.ledger))
+    use(site, replace(site.world.engine, ledger=_Shut(site.world.engine.ledger)))  # type: ignore[arg-type]
     assert (await site.admin_post("/v1/admin/disclosures", {})).status == 403
     assert (await site.get("/v1/admin/census", admin=True, token="")).status == 401
 

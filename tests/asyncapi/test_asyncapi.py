@@ -14,7 +14,7 @@ from gateway.bus.asyncapi import document
 from gateway.message import PartyId
 from gateway.settings import load
 from schemas.kinds import KINDS
-from tests.bus.broker import required
+from tests.required import required
 
 HERE = Path(__file__).parent
 RECEIVERS = {

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -9,9 +8,10 @@ import pytest
 
 from gateway.ledger.signer_file import FileSigner
 from gateway.pipeline.notary import Notary
+from gateway.values import replace
 from tests.audit.exports import KEYS
-from tests.ledger.conftest import postgresql_server
 from tests.pipeline.world import World, open_world
+from tests.postgresql import postgresql_server
 from tests.web.site import Site, open_site
 
 __all__ = ["postgresql_server"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from gateway.ledger.audit_file import Tampered
 from gateway.ledger.postgresql.ledger import PostgresLedger
 from gateway.pipeline.notary import Notary, note_configuration
+from gateway.values import replace
 from tests import postgresql
 from tests.audit.exports import KEYS, exported, kept, looks, notary_of
 from tests.audit.logs import KeySigner, verified

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from gateway.ledger.signer_file import FileSigner, public_key
 from gateway.pipeline.notary import Notary, note_configuration
 from gateway.settings import Settings
 from gateway.settings.checkpoints import Checkpoints
+from gateway.values import replace
 from tests.audit.exports import KEYS, looks, notary_of
 from tests.audit.logs import KeySigner
 from tests.pipeline.world import World

@@ -12,22 +12,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 _ERLANG = "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none"
 _READY = "completed with"
 _START_S = 120
 #: Debian's wrapper on the PATH changes to another user; the script behind it doesn't.
 _SCRIPTS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/local/sbin/rabbitmq-server")
-
-
-def required(what: str, found: object) -> None:
-    """Skip without `what`; fail where everything must be there."""
-    if found:
-        return
-    if os.environ.get("GATEWAY_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{what} is not installed")
-    pytest.skip(f"{what} is not installed")
 
 
 class PrivateBroker:
@@ -43,6 +32,12 @@ class PrivateBroker:
         self._epmd = subprocess.Popen(["epmd", "-port", str(epmd_port)], env=self._environment)
         # Else the server starts one itself, which nobody ends.
         wait_for_listener(epmd_port)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started; the server may be a child of it."""
+        assert self._server is not None
+        return self._server.pid
 
     @staticmethod
     def script() -> str | None:

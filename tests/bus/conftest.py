@@ -13,8 +13,9 @@ from gateway.bus.bus import Bus
 from gateway.bus.consumer import Intake
 from gateway.bus.link import Broker
 from gateway.message import PartyId
-from tests.bus.broker import PrivateBroker, required
+from tests.bus.broker import PrivateBroker
 from tests.bus.doubles import NOW, Department, Desk, Keys, Noted, Outbox
+from tests.required import required
 
 RECEIVERS = ("licensing", "pilgrim-services", "committee")
 QUEUES = ("umrah.commands", "umrah.commands.rejected", *(f"umrah.events.{each}" for each in RECEIVERS))

@@ -11,8 +11,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Final
 
-from cli.bootstrap import Gateway, build
+from cli.bootstrap import build
 from cli.demo import partners, settings_in
+from cli.gateway import Gateway
 from cli.season.cast import CENTERS
 from cli.season.offices import BusOffice
 from cli.season.players import Office, Operator, Party
@@ -20,7 +21,7 @@ from cli.season.stage import Players
 from gateway.clock import SteppedClock
 from gateway.observe.log import configure_logging
 from gateway.settings import Settings
-from gateway.settings.model import Webhook
+from gateway.settings.parties import Webhook
 from gateway.web.operators import operator_token
 from gateway.web.soap_services import secrets_directory
 from tests.canary.capture import Capture, Hook, Item, recording_proxy, recording_session

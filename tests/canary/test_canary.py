@@ -7,11 +7,11 @@ import gzip
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway.values import replace
 from schemas.application import field_classes as of_applications
 from schemas.kinds import KINDS, field_classes
 from tests.canary.filling import WITHOUT_ON_A_LINE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from gateway.pipeline import prepare
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.settings import Settings
 from gateway.soap.partner import SoapPartner
+from gateway.values import replace
 from tests.canary.performance import Performed, perform
 from tests.canary.play import one_visa
 

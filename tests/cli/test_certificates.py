@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from cli.bootstrap import tell_expiries
 from cli.doctor import Finding, examine
+from cli.gateway import tell_expiries
 from gateway.observe.metrics import Metrics
 from gateway.settings import load
 from tests.settings.sets import FILES, write

@@ -18,7 +18,9 @@ COMMANDS = (
     "demo", "season", "serve", "simulate", "sample", "send", "status", "results", "errors", "token",
     "check-config", "messages", "show", "why", "retry", "cancel", "resolve", "doctor", "version",
     "message", "notifications", "kinds", "calendar",
-    "report", "quotas", "census", "webhooks", "audit", "disclosures", "keys", "retention",
+    "partners", "pause", "resume", "report", "quotas", "census", "webhooks", "audit", "disclosures", "keys",
+    "retention",
+    "backup", "restore", "reconcile",
 )  # fmt: skip
 #: What serves until it is stopped has no document to give; of those with commands of their own, each has one.
 WITHOUT_JSON = ("serve", "simulate", "report", "audit", "keys", "retention")

@@ -7,14 +7,15 @@ import io
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from cli.bootstrap import FORMATS, Gateway
+from cli.bootstrap import FORMATS
+from cli.gateway import Gateway
+from cli.leading import LeadersWork
 from cli.ministry_bus import ministry_bus
 from cli.reload import FIXED, reload, with_fixed
 from gateway.bus.bus import Bus
@@ -28,6 +29,7 @@ from gateway.settings import Settings
 from gateway.soap import SoapPartner
 from gateway.soap.wsse import PartySecrets
 from gateway.states import PublicState
+from gateway.values import replace
 from gateway.web.authentication import PartyKeys
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens
@@ -82,7 +84,8 @@ async def gateway(world: World, tmp_path: Path) -> AsyncIterator[Gateway]:
     soap = SoapServices((), {}, taking(engine), door)
     signer = FileSigner(tmp_path / "keys")
     notary = Notary(engine.ledger, signer, engine.clock, engine.metrics, interval_s=30)
-    running = Gateway(engine, host, Worker(engine), soap, Webhooks(engine, {}), notary)
+    work = LeadersWork(lambda: engine, Webhooks(engine, {}), None)
+    running = Gateway(engine, host, soap, notary, work)
     running._carrying = asyncio.create_task(running.worker.run())
     yield running
     await running.stop()
@@ -283,7 +286,7 @@ def bus(gateway: Gateway, tmp_path: Path) -> Bus:
     with_broker = settings.gateway.model_copy(update={"broker_url": "memory://"})
     gateway.engine = replace(gateway.engine, settings=settings.model_copy(update={"gateway": with_broker}))
     keys = PartyKeys.load(settings, tmp_path)
-    made = gateway.bus = ministry_bus(gateway.engine, lambda: gateway.engine, keys, tmp_path)
+    made = gateway.leaders_work.bus = ministry_bus(gateway.engine, lambda: gateway.engine, keys, tmp_path)
     assert made is not None
     return made
 

@@ -6,7 +6,7 @@ import pytest
 
 from cli.target import address
 from cli.views import duration, relative, show_message, show_rejected
-from gateway.settings.model import Listener
+from gateway.settings.gateway import Listener
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,8 @@ from gateway.flows.desk import Desk
 from gateway.message import Body, PartyId
 from gateway.pipeline.notify import notifications
 from gateway.policies.confidentiality import NeedToKnow
-from gateway.settings.model import Grant
+from gateway.settings.confidentiality import Grant
+from gateway.values import replace
 from schemas.kinds import KINDS
 from schemas.kinds.checking import check_kind
 from tests.flows.office import World, told

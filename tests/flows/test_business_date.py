@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -15,9 +14,9 @@ import pytest
 from cli.serve import clock_for, settings_for
 from gateway.clock import SteppedClock, micros
 from gateway.errors import Misconfigured
-from gateway.pipeline.day import keep_date, new_day
-from gateway.pipeline.worker import Worker
+from gateway.pipeline.day import keep_date, new_day, turn_days
 from gateway.states import State
+from gateway.values import replace
 from tests.flows.border import arrives, day, issue
 from tests.flows.office import CENTER, World, told
 from tests.web.site import JSON, Answer, Site, open_site
@@ -104,16 +103,14 @@ async def test_an_application_expires_by_the_business_date(world: World) -> None
     assert (await world.only(receipt)).state is State.EXPIRED
 
 
-async def test_a_worker_does_the_days_work_when_the_day_comes(world: World) -> None:
+async def test_the_days_work_is_done_when_the_day_comes(world: World) -> None:
     await issue(world)
     await arrives(world, "2026-12-01")
     await day(world, "2026-12-20")
-    worker = Worker(world.engine)
-    running = asyncio.create_task(worker.run())
+    turning = asyncio.create_task(turn_days(lambda: world.engine))
     world.clock.pass_by(days=1)
     await _until_noticed(world)
-    worker.drain()
-    await running
+    turning.cancel()
 
 
 async def _until_noticed(world: World) -> None:

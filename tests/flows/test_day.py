@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from gateway.ledger.books import Books
 from gateway.ledger.port import MessageFilter
 from gateway.pipeline.day import new_day
 from gateway.states import Outcome, State
+from gateway.values import replace
 from tests.flows.border import arrives, day, issue, visa
 from tests.flows.office import CENTER, PILGRIM_SERVICES, World, told
 

@@ -10,7 +10,7 @@ from gateway.errors import Conflict, Refused
 from gateway.flows.subjects import visa_index
 from gateway.ledger.books import Presence
 from gateway.message import MessageId, PartyId
-from gateway.pipeline import operate
+from gateway.pipeline import wishes
 from gateway.states import Outcome, State
 from tests.flows.border import NUMBER, arrives, departs, issue, number_visas, presence, visa
 from tests.flows.office import CENTER, LICENSING, OTHER_CENTER, PILGRIM_SERVICES, World, send, told
@@ -182,7 +182,7 @@ async def test_after_departure_the_person_may_apply_again(world: World) -> None:
 
 async def _cancelled(world: World) -> MessageId:
     (application,) = await issue(world)
-    await operate.cancel_application(SUBMITTER, application, world.engine)
+    await wishes.cancel_application(SUBMITTER, application, world.engine)
     await world.carry_until_rest()
     return application
 
@@ -198,7 +198,7 @@ async def test_somebody_who_comes_on_a_cancelled_visa_is_inside_all_the_same(wor
 async def test_a_cancellation_that_comes_after_the_arrival_does_not_hide_the_holder(world: World) -> None:
     (application,) = await issue(world)
     await arrives(world, "2026-12-01")
-    await operate.cancel_application(SUBMITTER, application, world.engine)
+    await wishes.cancel_application(SUBMITTER, application, world.engine)
     await world.carry_until_rest()
     assert await presence(world) is Presence.INSIDE
 

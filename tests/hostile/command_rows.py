@@ -14,7 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from adapters.service_centers import MEDIA_TYPES
+from gateway.values import replace
 from tests.hostile.row import Act, Row, Told
 from tests.hostile.site import CENTER, Site, application, json_batch
 from tests.processes import ROOT

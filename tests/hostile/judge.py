@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from adapters.service_centers import MEDIA_TYPES
+from gateway.values import replace
 from tests.hostile.door import PASSES, batch_passes
 from tests.hostile.row import LONGEST_S, MOST_MB, Row, Told
 from tests.hostile.site import Cost, Site

@@ -11,21 +11,22 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import hostile
+from gateway.values import replace
 from schemas import catalogue
-from tests.bus.broker import PrivateBroker, required
+from tests.bus.broker import PrivateBroker
 from tests.hostile.door import PASSES
 from tests.hostile.fuzz import SHARES, fuzz
 from tests.hostile.judge import judge
 from tests.hostile.row import LONGEST_S, Row, Told, lines_of, of
 from tests.hostile.site import Gateway, Site, json_batch
 from tests.hostile.table import ROWS
+from tests.required import required
 
 pytestmark = pytest.mark.processes
 

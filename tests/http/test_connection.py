@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -197,9 +197,11 @@ async def test_a_request_leaves_in_one_piece_with_what_it_needs_and_nothing_else
     pieces = []
     write = Connection.exchange
 
-    async def watched(self: Connection, request: bytes, deadline: float, max_bytes: int) -> HttpReply:
+    def watched(
+        self: Connection, request: bytes, deadline: float, max_bytes: int
+    ) -> asyncio.Future[HttpReply]:
         pieces.append(request)
-        return await write(self, request, deadline, max_bytes)
+        return write(self, request, deadline, max_bytes)
 
     async with peer() as one, client() as through:
         with pytest.MonkeyPatch.context() as patch:
@@ -446,6 +448,108 @@ async def test_a_partner_that_speaks_no_tls_is_sent_nothing() -> None:
     assert one.requests == []
 
 
+class _Timer:
+    def __init__(self, at: float, run: Callable[[], None]) -> None:
+        self.at, self.run, self.cancelled = at, run, False
+
+    def when(self) -> float:
+        return self.at
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class _Loop:
+    """Time passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[_Timer] = []
+        self.real = asyncio.new_event_loop()
+
+    def time(self) -> float:
+        return self.now
+
+    def create_future(self) -> asyncio.Future[HttpReply]:
+        return self.real.create_future()
+
+    def call_at(self, at: float, run: Callable[..., None], *args: object) -> _Timer:
+        self.timers.append(_Timer(at, lambda: run(*args)))
+        return self.timers[-1]
+
+    @property
+    def armed(self) -> list[float]:
+        return [timer.at for timer in self.timers if not timer.cancelled]
+
+    def pass_to(self, now: float) -> None:
+        self.now = now
+        due = [timer for timer in self.timers if timer.at <= now]
+        self.timers = [timer for timer in self.timers if timer.at > now]
+        for timer in due:
+            if not timer.cancelled:
+                timer.run()
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Loop]:
+    stepped = _Loop()
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: stepped)
+    yield stepped
+    stepped.real.close()
+
+
+def _connection() -> Connection:
+    connection = Connection()
+    connection.connection_made(_Transport())
+    return connection
+
+
+def test_one_timer_serves_exchange_after_exchange_and_each_has_its_own_deadline(loop: _Loop) -> None:
+    connection = _connection()
+    for deadline in (10.0, 12.0, 15.0):
+        waiting = connection.exchange(b"", deadline, 1_000)
+        if deadline < 15.0:
+            connection.data_received(OK)
+            assert waiting.result().body == b"ok"
+    assert loop.armed == [10.0]
+    loop.pass_to(10.0)
+    loop.pass_to(14.9)
+    assert not waiting.done()
+    loop.pass_to(15.0)
+    assert isinstance(waiting.exception(), TimeoutError)
+    assert not connection.has_ended_well()
+
+
+def test_an_exchange_with_an_earlier_deadline_than_the_one_before_is_given_up_earlier(loop: _Loop) -> None:
+    connection = _connection()
+    connection.exchange(b"", 10.0, 1_000)
+    connection.data_received(OK)
+    waiting = connection.exchange(b"", 5.0, 1_000)
+    assert loop.armed == [5.0]
+    loop.pass_to(5.0)
+    assert isinstance(waiting.exception(), TimeoutError)
+
+
+def test_a_timer_that_runs_out_between_exchanges_does_no_harm(loop: _Loop) -> None:
+    connection = _connection()
+    connection.exchange(b"", 10.0, 1_000)
+    connection.data_received(OK)
+    loop.pass_to(11.0)
+    assert connection.has_ended_well()
+    assert loop.armed == []
+    waiting = connection.exchange(b"", 20.0, 1_000)
+    loop.pass_to(20.0)
+    assert isinstance(waiting.exception(), TimeoutError)
+
+
+def test_a_connection_that_ended_leaves_no_timer(loop: _Loop) -> None:
+    connection = _connection()
+    waiting = connection.exchange(b"", 10.0, 1_000)
+    connection.connection_lost(None)
+    assert loop.armed == []
+    assert isinstance(waiting.exception(), Uncertain)
+
+
 @given(st.binary(max_size=200), st.lists(st.integers(0, 250), max_size=4), st.booleans())
 def test_no_bytes_break_the_reader_and_cutting_them_changes_nothing(
     garbage: bytes, cuts: list[int], after_a_status_line: bool
@@ -466,12 +570,12 @@ def _outcome(pieces: list[bytes]) -> object:
         connection = Connection()
         connection.connection_made(_Transport())
         connection._begin(1_000)
-        connection._reply = loop.create_future()
+        reply = connection._reply = loop.create_future()
         for piece in pieces:
             connection.data_received(piece)
         connection.eof_received()
-        error = connection._reply.exception()
-        return connection._reply.result() if error is None else type(error)
+        error = reply.exception()
+        return reply.result() if error is None else type(error)
     finally:
         loop.close()
 
@@ -482,3 +586,9 @@ class _Transport(asyncio.Transport):
 
     def abort(self) -> None:
         pass
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False

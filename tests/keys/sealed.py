@@ -14,7 +14,7 @@ from typing import Any
 from gateway.ledger.journal import GENESIS, line
 from gateway.ledger.keeping import STORES, Cursor, Wrapped
 from gateway.message import MessageId
-from gateway.pipeline import operate
+from gateway.pipeline import operate, wishes
 from gateway.pipeline.photos import keep_photo
 from tests.flows.border import number_visas
 from tests.flows.office import send
@@ -51,18 +51,19 @@ class Planted:
 async def plant(world: World) -> Planted:
     """Something sealed in every store but for a proposal, which nothing that is over has."""
     number_visas(world)
-    good, broken, third = applications(world, 3)
+    # The one that travels first is carried first, so its visa's number is known.
+    good, broken, third = sorted(applications(world, 3), key=lambda line: str(line["travel"]["arrival_date"]))
     broken["birth_date"] = "1990-02-30"
     receipt = await world.submit([good, broken, third])
     await world.carry_until_rest()
     rows = await world.rows(receipt.batch_id)
-    await operate.confirm_batch(CENTER, rows[0].batch_id, world.engine)  # type: ignore[arg-type]
+    await wishes.confirm_batch(CENTER, rows[0].batch_id, world.engine)  # type: ignore[arg-type]
     await keep_photo(CENTER, hashlib.sha256(PHOTO).hexdigest(), PHOTO, world.engine)
     complaint = await send(world, CENTER, "complaint.submission", text=COMPLAINT)
     (waiting,) = await world.rows((await world.submit(applications(world, 1, 8), key="k2")).batch_id)
     await operate.retry(waiting.id, "operator-1", REASON, world.engine)
     await operate.cancel(waiting.id, "operator-1", REASON, world.engine)
-    await operate.confirm_batch(CENTER, waiting.batch_id, world.engine)  # type: ignore[arg-type]
+    await wishes.confirm_batch(CENTER, waiting.batch_id, world.engine)  # type: ignore[arg-type]
     passport = good["passport"]
     return Planted(
         str(receipt.batch_id), rows[0].id, complaint.message_id,

@@ -14,7 +14,7 @@ from gateway.ledger.records import MessageRow
 from gateway.ledger.sql.transaction import Transaction
 from gateway.ledger.vault import Place, Unsealable
 from gateway.message import Absent, BatchId, Deferred, MessageId
-from gateway.pipeline import operate, report
+from gateway.pipeline import operate, report, views
 from gateway.pipeline.intake import Receipt
 from gateway.pipeline.worker import Worker
 from gateway.states import Outcome, State
@@ -188,7 +188,7 @@ async def test_25_of_operators_reasons_cost_those_alone(world: World) -> None:
     for turn in range(25):
         damaged, other = ((first, "second"), (second, "first"))[turn % 2]
         async with flipped(world, "audit", "note", [damaged]):
-            shown = await operate.show(row.id, world.engine)
+            shown = await views.show(row.id, world.engine)
         assert [move["reason"] for move in shown["timeline"] if move.get("reason")] == [other]
 
 
@@ -212,7 +212,7 @@ async def test_25_of_proposals_are_found_before_anything_is_settled(world: World
     for turn in range(25):
         column = ("sealed_visa", "note")[turn % 2]
         async with flipped(world, "resolution", column, [id]):
-            shown: dict[str, Any] = (await operate.show(id, world.engine))["proposed"]
+            shown: dict[str, Any] = (await views.show(id, world.engine))["proposed"]
             assert shown[{"sealed_visa": "visa_number_ends_in", "note": "reason"}[column]] is None
             if column == "sealed_visa":
                 with pytest.raises(Unsealable):

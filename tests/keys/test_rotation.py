@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,11 @@ from gateway.ledger.keys import KeyVersion
 from gateway.ledger.vault import payload_place
 from gateway.ledger.wrapping import bucket_of
 from gateway.message import MessageId
-from gateway.pipeline import operate, report, rotate
+from gateway.pipeline import operate, partners, report, rotate
 from gateway.pipeline.photos import keep_photo
 from gateway.pipeline.walk import keys_in_use
 from gateway.states import Outcome
+from gateway.values import replace
 from tests.flows.office import send
 from tests.pipeline.world import CENTER, World
 
@@ -35,12 +35,18 @@ async def everything_sealed(world: World) -> list[str]:
     waiting = await world.submit(world.applications(1, seed=8), key="key-2")
     row = await world.only(waiting)
     await operate.retry(row.id, "operator-1", "phoned the mission", world.engine)
-    return ["phoned the mission"]
+    await partners.pause("banks", "operator-1", "they move house", None, world.engine)
+    return ["phoned the mission", "they move house"]
 
 
 async def reasons(world: World) -> list[str]:
     entries = await world.engine.ledger.journal(after=0, limit=10_000)
     return [world.engine.vault.read_note(one.entry.note) for one in entries if one.entry.note]
+
+
+async def paused_for(world: World) -> list[str | None]:
+    found = await partners.list_partners(world.engine)
+    return [(each["paused"] or {}).get("reason") for each in found["partners"]]
 
 
 async def rotated(world: World) -> None:
@@ -57,13 +63,15 @@ async def test_everything_is_under_the_new_versions_and_still_opens(world: World
     after = await keys_in_use(engine.ledger)
     assert {key_id.rpartition(".")[2] for key_id in after} == {"2"}
     assert {store for rows in after.values() for store in rows} == {
-        "message", "batch", "outbox", "photo", "audit",
+        "message", "batch", "outbox", "photo", "audit", "destination",
     }  # fmt: skip
     # The reason for the rotation itself is sealed too, just before there were new keys.
     assert sum(sum(rows.values()) for rows in after.values()) == 1 + sum(
         sum(rows.values()) for rows in before.values()
     )
     assert await reasons(world) == [*said, REASON]
+    pauses = [pause for pause in await paused_for(world) if pause]
+    assert pauses == ["they move house"]
     receipt = await world.submit(4)
     assert receipt.replayed
     assert receipt.batch_id is not None

@@ -16,7 +16,7 @@ from gateway.ledger.keys import KeyGone
 from gateway.ledger.vault import Shredded, Unsealable, wrapping_key
 from gateway.ledger.wrapping import holds_key
 from gateway.message import BatchId
-from gateway.pipeline import operate, report, rotate, shred
+from gateway.pipeline import operate, report, rotate, shred, views, wishes
 from gateway.pipeline.audit_export import export
 from gateway.settings.retention import Retention
 from tests.flows.border import arrives
@@ -124,7 +124,7 @@ async def test_states_and_counts_stay_and_lines_answer_that_retention_has_ended(
         lambda: report.page(CENTER, batch_id, engine, state=None, cursor=None, limit=10),
         lambda: report.readable_batch(CENTER, batch_id, engine),
         lambda: report.message(CENTER, planted.application, engine),
-        lambda: operate.cancel_application(CENTER, planted.application, engine),
+        lambda: wishes.cancel_application(CENTER, planted.application, engine),
         lambda: operate.cancel(planted.application, "operator-1", "why", engine),
         lambda: anext(report.results(CENTER, batch_id, engine)),
         lambda: anext(report.rejected(CENTER, batch_id, engine)),
@@ -133,8 +133,8 @@ async def test_states_and_counts_stay_and_lines_answer_that_retention_has_ended(
         with pytest.raises(Refused) as refused:
             await asked()
         assert (refused.value.code, refused.value.status) == ("retention_ended", 410)
-    assert (await operate.cancel_batch(CENTER, batch_id, engine))["cancellations"] == 0
-    shown = await operate.show(planted.application, engine)
+    assert (await wishes.cancel_batch(CENTER, batch_id, engine))["cancellations"] == 0
+    shown = await views.show(planted.application, engine)
     assert shown["shredded"] and "retention has ended" in shown["why"]
     assert shown["timeline"] and shown["outcome"] == "issued"
     visa = await engine.ledger.look(lambda books: books.visa(visa_index("6000000001", engine.vault)))
@@ -167,7 +167,7 @@ async def test_the_index_key_of_a_season_goes_with_its_last_bucket(world: World)
     world.clock.pass_by(days=40)
     (later,) = await world.rows((await world.submit(world.applications(1, seed=9), key="late")).batch_id)
     await operate.cancel(later.id, "operator-1", "test", world.engine)
-    await operate.confirm_batch(CENTER, later.batch_id, world.engine)  # type: ignore[arg-type]
+    await wishes.confirm_batch(CENTER, later.batch_id, world.engine)  # type: ignore[arg-type]
     assert later.facts.season == 1448
     vault = world.engine.vault
     known = passport_index(1448, "A1", "IDN", vault)
@@ -230,7 +230,7 @@ async def test_a_batch_that_is_not_over_keeps_its_bucket(world: World) -> None:
 async def test_a_message_that_is_not_over_keeps_its_bucket(world: World) -> None:
     """A cancellation that was never carried; its application's batch is long completed."""
     planted = await plant(world)
-    await operate.cancel_application(CENTER, planted.application, world.engine)
+    await wishes.cancel_application(CENTER, planted.application, world.engine)
     world.clock.pass_by(days=TWO_YEARS)
     assert await world.engine.ledger.busy_keys() == frozenset()
     assert await shredded(world) == []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,24 +10,16 @@ import pytest
 from gateway.ledger.port import Ledger
 from gateway.ledger.postgresql.ledger import PostgresLedger
 from gateway.ledger.sqlite.ledger import SqliteLedger
-from tests import postgresql
 from tests.doubles import ManualClock
 from tests.ledger.records import REFERENCE
+from tests.postgresql import postgresql_server
+
+__all__ = ["postgresql_server"]
 
 
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[postgresql.Server]:
-    if not postgresql.available():
-        if os.environ.get("GATEWAY_REQUIRE_SERVICES") == "1":
-            pytest.fail("PostgreSQL is not installed (make services)")
-        pytest.skip("PostgreSQL is not installed (make services)")
-    with postgresql.server() as running:
-        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

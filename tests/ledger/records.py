@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from gateway.clock import micros
@@ -20,6 +19,7 @@ from gateway.ledger.port import (
 )
 from gateway.message import BatchFacts, BatchId, MessageId, Micros, PartyId, new_id
 from gateway.states import Outcome, State
+from gateway.values import replace
 from tests.doubles import ManualClock
 
 PARTY = PartyId("sc-01")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -26,6 +25,7 @@ from gateway.ledger.port import (
 )
 from gateway.message import BatchId, MessageId, PartyId, new_id
 from gateway.states import IllegalMove, Outcome, PublicState, State
+from gateway.values import replace
 from tests.doubles import ManualClock
 from tests.ledger.records import (
     ISSUANCE,
@@ -181,6 +181,22 @@ async def test_a_lease_that_ends_after_an_intent_leaves_an_uncertain_message(
     assert [attempt.outcome for attempt in await ledger.attempts(message.id)] == ["crashed"]
     (inquiring,) = await claim(ledger, clock)
     assert inquiring.state is State.INQUIRING
+
+
+async def test_of_an_open_call_all_times_are_told_by_one_clock(ledger: Ledger, clock: ManualClock) -> None:
+    await accepted_batch(ledger, clock, 2)
+    message, _ = await claim(ledger, clock, limit=2)
+    await intend(ledger, message, clock)
+    known = await ledger.doubt(message.id)
+    assert [attempt.outcome for attempt in known.attempts] == ["open"]
+    assert known.send_by == known.attempts[0].send_by
+
+
+async def test_what_has_no_open_call_is_in_no_doubt(ledger: Ledger, clock: ManualClock) -> None:
+    await accepted_batch(ledger, clock, 1)
+    (message,) = await claim(ledger, clock)
+    known = await ledger.doubt(message.id)
+    assert (known.send_by, list(known.attempts)) == (None, [])
 
 
 async def test_an_intent_cannot_be_recorded_twice(ledger: Ledger, clock: ManualClock) -> None:

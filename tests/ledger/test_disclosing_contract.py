@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gateway.ledger.journal import GIVE_REJECTED, Entry
 from gateway.ledger.port import Acceptance, EntriesWanted, Ledger
 from gateway.message import Disclosure, Micros, PartyId
 from gateway.states import State
+from gateway.values import replace
 from tests.doubles import ManualClock
 from tests.ledger.records import FACTS, PARTY, claim, intent_move, line, now, opening, rejected
 

@@ -7,10 +7,13 @@ import json
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.ledger.journal import GENESIS, Entry, Head, line
 from gateway.ledger.port import JournalRow, Ledger
 from gateway.message import Disclosure, Micros
+from gateway.states import State
 from tests.doubles import ManualClock
 from tests.ledger.records import now
 
@@ -73,3 +76,31 @@ async def test_a_note_stands_in_the_chain_by_its_commitment_only() -> None:
         "chain": "main", "number": 1, "at": 1, "action": "retry", "actor": "operator-1", "records": 0,
         "commitment": "ab",
     }  # fmt: skip
+
+
+_ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+_MAYBE = st.none() | _ANY
+_DETAIL = st.none() | st.dictionaries(_ANY, st.none() | st.booleans() | st.integers() | _ANY | st.lists(_ANY))
+
+
+@given(
+    chain=_ANY, number=st.integers(1), at=st.integers(0), action=_ANY, actor=_ANY, message=_MAYBE,
+    batch=_MAYBE, before=_MAYBE | st.sampled_from(State), after=_MAYBE | st.sampled_from(State), code=_MAYBE,
+    records=st.integers(0), detail=_DETAIL, commitment=_MAYBE,
+)  # fmt: skip
+def test_an_entrys_line_is_its_json_without_what_has_no_value(
+    chain: str, number: int, at: Micros, action: str, actor: str, message: str | None, batch: str | None,
+    before: str | None, after: str | None, code: str | None, records: int, detail: dict[str, object] | None,
+    commitment: str | None,
+) -> None:  # fmt: skip
+    entry = Entry(
+        at, action, actor, message, batch, before, after, code, records, detail, commitment, b"not part of it"
+    )
+    fields = {
+        "chain": chain, "number": number, "at": at, "action": action, "actor": actor, "message": message,
+        "batch": batch, "from": before, "to": after, "code": code, "records": records, "detail": detail,
+        "commitment": commitment,
+    }  # fmt: skip
+    told = {name: value for name, value in fields.items() if value is not None}
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    assert line(chain, number, entry) == text.encode()

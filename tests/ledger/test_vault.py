@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.ledger.key_files import KeyFiles
 from gateway.ledger.keys import KeyGone
 from gateway.ledger.vault import Place, Shredded, Unsealable, Vault, wrapping_key
+from gateway.values import replace
 
 PLACE = Place("sc-01", "m1", "payload", 1)
 KIND = "visa.application"
@@ -39,6 +39,23 @@ def test_what_is_sealed_opens_again(value: dict[str, object]) -> None:
     key = VAULT.new_data_key("m1", KIND)
     again = VAULT.data_key("m1", key.wrapped)
     assert VAULT.open(again, VAULT.seal(key, value, place=PLACE), place=PLACE) == value
+
+
+class ParsersText(str):
+    """As a parser of XML gives it."""
+
+    __slots__ = ()
+
+
+def test_a_text_of_another_class_is_sealed_as_the_text_it_is() -> None:
+    key = VAULT.new_data_key("m1", KIND)
+    value = {"name": ParsersText("A"), "many": [ParsersText("B")]}
+    assert VAULT.open(key, VAULT.seal(key, value, place=PLACE), place=PLACE) == {"name": "A", "many": ["B"]}
+
+
+def test_what_json_does_not_have_is_not_sealed() -> None:
+    with pytest.raises(TypeError, match="object is nothing that JSON has"):
+        VAULT.seal(VAULT.new_data_key("m1", KIND), {"what": object()}, place=PLACE)
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.clock import micros
 from gateway.errors import LeaseLost, Unavailable
 from gateway.ledger.sql.transaction import Transaction
+from gateway.ledger.sql.unit import Together
 from gateway.ledger.sqlite.connection import IntegrityError, open_writer
 from gateway.ledger.sqlite.writer import GroupCommitWriter
 from tests.doubles import ManualClock
@@ -91,6 +93,39 @@ async def test_a_commit_that_fails_is_told_to_the_unit_whose_fault_it_is(writer:
     assert await kept(writer) == [1, 2]
 
 
+async def test_work_for_many_is_done_once_for_those_side_by_side(writer: GroupCommitWriter) -> None:
+    asked: list[list[int]] = []
+
+    def double(tx: Transaction, items: Sequence[int]) -> list[int | LeaseLost]:
+        asked.append(list(items))
+        return [LeaseLost("odd") if item % 2 else 2 * item for item in items]
+
+    works = [Together(double, 1), Together(double, 2), insert(7), Together(double, 4)]
+    odd, *others = [asyncio.ensure_future(writer.run(work, quick=True)) for work in works]  # type: ignore[arg-type]
+    with pytest.raises(LeaseLost):
+        await odd
+    assert [await other for other in others if other is not others[1]] == [4, 8]
+    assert asked == [[1, 2], [4]]
+    assert await kept(writer) == [7]
+
+
+async def test_work_for_many_that_fails_is_done_for_each_alone(writer: GroupCommitWriter) -> None:
+    asked: list[list[int]] = []
+
+    def add(tx: Transaction, items: Sequence[int]) -> list[int]:
+        asked.append(list(items))
+        tx.run_many("INSERT INTO t (n) VALUES (?)", [(item,) for item in items])
+        return list(items)
+
+    ends = await asyncio.gather(
+        *(writer.run(Together(add, n), quick=True) for n in (1, 2, 2, 3)), return_exceptions=True
+    )
+    assert asked[0] == [1, 2, 2, 3]
+    assert asked[-4:] == [[1], [2], [2], [3]]
+    assert [type(end) for end in ends] == [int, int, IntegrityError, int]
+    assert await kept(writer) == [1, 2, 3]
+
+
 async def test_nobody_is_answered_before_the_commit(writer: GroupCommitWriter) -> None:
     committed: list[int] = []
     commit = writer._commit
@@ -146,3 +181,31 @@ async def test_several_loops_share_one_writer(writer: GroupCommitWriter) -> None
     threads = [asyncio.to_thread(asyncio.run, many(first)) for first in (1000, 2000, 3000)]
     await asyncio.gather(many(0), *threads)
     assert len(await kept(writer)) == 400
+
+
+async def test_who_asks_within_a_few_rounds_of_the_loop_shares_the_commit(writer: GroupCommitWriter) -> None:
+    transactions: list[Transaction] = []
+
+    async def ask(rounds: int) -> None:
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await writer.run(transactions.append, quick=True)
+
+    await asyncio.gather(ask(0), ask(1), ask(2), ask(3))
+    assert len(transactions) == 4
+    assert all(one is transactions[0] for one in transactions)
+
+
+async def test_who_asks_alone_waits_for_no_clock(
+    writer: GroupCommitWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, timers = asyncio.get_running_loop(), list[float]()
+    call_at = loop.call_at
+
+    def noted(when: float, *given: Any, **named: Any) -> asyncio.TimerHandle:
+        timers.append(when)
+        return call_at(when, *given, **named)
+
+    monkeypatch.setattr(loop, "call_at", noted)
+    await writer.run(insert(1), quick=True)  # type: ignore[arg-type]
+    assert timers == []

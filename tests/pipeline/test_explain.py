@@ -10,7 +10,7 @@ import pytest
 
 from gateway.ledger.books import Books
 from gateway.message import BatchFacts
-from gateway.pipeline import operate
+from gateway.pipeline import views
 from gateway.pipeline.explain import EXPLAINED, Decision, explain
 from gateway.policies import gate
 from tests.flows.office import CENTER, LICENSING, World, open_office, send
@@ -45,13 +45,13 @@ async def test_a_held_application_names_the_suspension_it_is_held_under(world: W
         world, LICENSING, "licensee.status", licensee_id=row.facts.licensee, version=5, status="suspended"
     )
     await world.carry_until_rest()
-    shown = await operate.show(row.id, world.engine)
+    shown = await views.show(row.id, world.engine)
     assert shown["state"] == "held"
     sentence = (
         f"licensee {row.facts.licensee} stood as suspended (version 5, message {suspension.message_id})"
     )
     assert shown["decided_under"] == [sentence]
-    why = await operate.why(row.id, world.engine)
+    why = await views.why(row.id, world.engine)
     assert why["why"].endswith(f"; {sentence}")
     assert "\n" not in why["why"]
 
@@ -141,14 +141,14 @@ async def test_a_code_that_no_record_decides_has_no_sentence(world: World) -> No
 
 async def test_a_message_that_only_had_to_be_taken_says_what_it_led_to(world: World) -> None:
     taken = await send(world, LICENSING, "licensee.status")
-    shown = await operate.show(taken.message_id, world.engine)
+    shown = await views.show(taken.message_id, world.engine)
     made = shown["led_to"]["records"]
     assert {"kind": "licensee", "id": "LIC-1001", "version": made[0]["version"]} in made
     assert {(event["kind"], event["receiver"]) for event in shown["led_to"]["events"]} == {
         ("licensee.status", "sc-01")
     }
     assert set(shown["led_to"]["events"][0]) == {"kind", "receiver", "cursor"}
-    why = (await operate.why(taken.message_id, world.engine))["why"]
+    why = (await views.why(taken.message_id, world.engine))["why"]
     assert "it made licensee LIC-1001 version" in why
     assert "told sc-01 of licensee.status" in why
 
@@ -156,6 +156,6 @@ async def test_a_message_that_only_had_to_be_taken_says_what_it_led_to(world: Wo
 async def test_an_issued_application_says_nothing_of_what_it_led_to(world: World) -> None:
     row = await world.only(await world.submit(1))
     await world.carry_until_rest()
-    shown = await operate.show(row.id, world.engine)
+    shown = await views.show(row.id, world.engine)
     assert (shown["led_to"], shown["decided_under"]) == ({}, [])
     assert shown["why"] == "nothing: it ended as issued"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from gateway.pipeline import report
 from gateway.pipeline.admit import AllOrNothing
 from gateway.pipeline.intake import MAX_NAMED
 from gateway.states import PublicState
+from gateway.values import replace
 from tests.pipeline.world import CENTER, World
 
 ALONE = ("mahram_not_in_batch", "/mahram/reference")

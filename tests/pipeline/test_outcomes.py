@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import Unavailable, Uncertain
-from gateway.message import Absent, Answered, Contested, Declined, Deferred, StillProcessing
-from gateway.pipeline import operate, report
+from gateway.message import Absent, Answered, Contested, Declined, Deferred, Micros, StillProcessing
+from gateway.pipeline import operate, report, views
+from gateway.pipeline.inquire import inquire
 from gateway.states import Outcome, State
+from gateway.values import replace
 from tests.doubles import ISSUED
 from tests.pipeline.world import CENTER, World
 
@@ -36,7 +38,7 @@ async def test_a_clearance_refusal_ends_it_before_anything_is_issued_and_its_rea
     shown = await report.message(CENTER, row.id, world.engine)
     assert (shown["state"], shown["reason"]) == ("refused", "refused")
     assert "HIT" not in str(shown)
-    assert "HIT" not in str(await operate.show(row.id, world.engine))
+    assert "HIT" not in str(await views.show(row.id, world.engine))
     assert world.foreign_affairs.sent == []
 
 
@@ -83,6 +85,22 @@ async def test_absent_counts_only_when_asked_twice_after_the_settle_time_then_it
     references = {reference for action, reference in world.foreign_affairs.sent if action == "IssueVisa"}
     assert len(references) == 1
     assert (await world.only(receipt)).outcome is Outcome.ISSUED
+
+
+async def test_denials_are_judged_by_what_the_ledger_knows_and_not_by_what_was_claimed(world: World) -> None:
+    """The clock was set ahead between the claim and the question: the claimed instant seems long past."""
+    world.foreign_affairs.scripts["IssueVisa"] = [Uncertain("timeout")]
+    world.foreign_affairs.scripts["GetVisaStatus"] = [Absent()]
+    await world.submit(1)
+    await world.carry_due()
+    for _ in range(3):
+        now = world.engine.now()
+        (claimed,) = await world.engine.ledger.claim("w", 1, now=now, lease_until=Micros(now + 60_000_000))
+        assert claimed.send_by is not None
+        await inquire(replace(claimed, send_by=Micros(claimed.send_by - 600_000_000)), world.engine)
+        world.clock.pass_by(seconds=0.5)
+
+    assert world.foreign_affairs.calls() == {"IssueVisa": 1, "GetVisaStatus": 3}
 
 
 async def test_absent_at_a_partner_that_does_not_deduplicate_goes_to_a_person_and_is_never_repeated(

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import Conflict, Refused, Uncertain
 from gateway.message import Absent, Declined, Deferred, StillProcessing
-from gateway.pipeline import operate, report
+from gateway.pipeline import operate, report, views, wishes
 from gateway.states import Outcome, State
 from tests.doubles import ISSUED
 from tests.pipeline.world import CENTER, World
@@ -20,19 +20,19 @@ async def test_a_waiting_application_is_cancelled_at_once(world: World) -> None:
     receipt = await world.submit(1)
     await world.carry_due()
     row = await world.only(receipt)
-    shown = await operate.cancel_application(CENTER, row.id, world.engine)
+    shown = await wishes.cancel_application(CENTER, row.id, world.engine)
     assert shown["state"] == "cancelled"
     with pytest.raises(Conflict, match="already_settled"):
-        await operate.cancel_application(CENTER, row.id, world.engine)
+        await wishes.cancel_application(CENTER, row.id, world.engine)
 
 
 async def test_an_issued_visa_is_cancelled_by_a_message_of_its_own(world: World) -> None:
     receipt = await world.submit(1)
     await world.carry_until_rest()
     row = await world.only(receipt)
-    shown = await operate.cancel_application(CENTER, row.id, world.engine)
+    shown = await wishes.cancel_application(CENTER, row.id, world.engine)
     assert (shown["state"], shown["cancel_requested"]) == ("issued", True)
-    await operate.cancel_application(CENTER, row.id, world.engine)  # twice asks once
+    await wishes.cancel_application(CENTER, row.id, world.engine)  # twice asks once
     await world.carry_until_rest()
 
     row = await world.only(receipt)
@@ -46,7 +46,7 @@ async def test_a_cancellation_that_the_partner_refuses_leaves_the_visa_issued(wo
     world.foreign_affairs.scripts["CancelVisa"] = [Declined("CANCEL_AFTER_ENTRY", "not_cancellable")]
     receipt = await world.submit(1)
     await world.carry_until_rest()
-    await operate.cancel_application(CENTER, (await world.only(receipt)).id, world.engine)
+    await wishes.cancel_application(CENTER, (await world.only(receipt)).id, world.engine)
     await world.carry_until_rest()
     row = await world.only(receipt)
     assert (row.state, row.outcome) == (State.COMPLETED, Outcome.ISSUED)
@@ -61,7 +61,7 @@ async def test_a_cancellation_asked_for_while_the_visa_is_being_issued_is_resolv
     while not world.foreign_affairs.sent:
         await asyncio.sleep(0)
     row = await world.only(receipt)
-    shown = await operate.cancel_application(CENTER, row.id, world.engine)
+    shown = await wishes.cancel_application(CENTER, row.id, world.engine)
     assert shown["cancel_requested"]
     world.foreign_affairs.gate.set()
     await carrying
@@ -78,7 +78,7 @@ async def test_a_cancelled_uncertain_application_that_is_absent_is_cancelled_and
     world.foreign_affairs.scripts["GetVisaStatus"] = [StillProcessing(), Absent()]
     receipt = await world.submit(1)
     await world.carry_due()
-    await operate.cancel_application(CENTER, (await world.only(receipt)).id, world.engine)
+    await wishes.cancel_application(CENTER, (await world.only(receipt)).id, world.engine)
     await world.carry_until_rest()
     assert (await world.only(receipt)).state is State.CANCELLED
     assert world.foreign_affairs.calls()["IssueVisa"] == 1
@@ -87,7 +87,7 @@ async def test_a_cancelled_uncertain_application_that_is_absent_is_cancelled_and
 async def test_cancelling_a_batch_cancels_what_still_can_be(world: World) -> None:
     receipt = await world.submit(5)
     assert receipt.batch_id is not None
-    status = await operate.cancel_batch(CENTER, receipt.batch_id, world.engine)
+    status = await wishes.cancel_batch(CENTER, receipt.batch_id, world.engine)
     assert status["cancellations"] == 5
     assert status["counts"] == {"total": 5, "cancelled": 5}
     assert status["state"] == "completed"
@@ -97,11 +97,11 @@ async def test_a_batch_is_confirmed_once_its_results_are_complete(world: World) 
     receipt = await world.submit(1)
     assert receipt.batch_id is not None
     with pytest.raises(Conflict, match="batch_not_completed"):
-        await operate.confirm_batch(CENTER, receipt.batch_id, world.engine)
+        await wishes.confirm_batch(CENTER, receipt.batch_id, world.engine)
     await world.carry_until_rest()
-    first = await operate.confirm_batch(CENTER, receipt.batch_id, world.engine)
+    first = await wishes.confirm_batch(CENTER, receipt.batch_id, world.engine)
     world.clock.pass_by(seconds=5)
-    again = await operate.confirm_batch(CENTER, receipt.batch_id, world.engine)
+    again = await wishes.confirm_batch(CENTER, receipt.batch_id, world.engine)
     assert first["confirmed_at"] == again["confirmed_at"] is not None
 
 
@@ -119,7 +119,7 @@ async def test_two_operators_end_a_review_as_issued_and_the_center_gets_its_numb
     await operate.propose_resolution(
         row.id, "a", decision="issued", visa_number="6123456789", reason="phoned", engine=world.engine
     )
-    proposed = (await operate.show(row.id, world.engine))["proposed"]
+    proposed = (await views.show(row.id, world.engine))["proposed"]
     assert (proposed["by"], proposed["visa_number_ends_in"]) == ("a", "6789")
     assert "6123456789" not in str(proposed)
     with pytest.raises(Conflict, match="same_operator"):
@@ -156,8 +156,8 @@ async def test_a_message_says_in_one_line_what_it_waits_for_and_shows_its_life(w
     receipt = await world.submit(lines)
     await world.carry_due()
     row = await world.only(receipt)
-    assert "the partner is asked" in (await operate.why(row.id, world.engine))["why"]
-    shown = await operate.show(row.id, world.engine)
+    assert "the partner is asked" in (await views.why(row.id, world.engine))["why"]
+    shown = await views.show(row.id, world.engine)
     told = Counter(entry["what"] for entry in shown["timeline"])
     assert told == {"received": 1, "intent": 1, "call": 3, "uncertain": 1}
     text = str(shown)

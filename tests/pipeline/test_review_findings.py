@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import Conflict, Unavailable, Uncertain
 from gateway.message import Absent, Answered, Contested, Declined, Deferred, StillProcessing
-from gateway.pipeline import operate, report
+from gateway.pipeline import operate, report, wishes
 from gateway.pipeline.carry import carry
 from gateway.pipeline.worker import Worker
 from gateway.states import Outcome, State
@@ -105,7 +105,7 @@ async def test_a_wish_to_cancel_is_kept_when_people_find_that_it_was_issued(worl
     receipt = await world.submit(1)
     await world.carry_until_rest()
     row = await world.only(receipt)
-    await operate.cancel_application(CENTER, row.id, world.engine)
+    await wishes.cancel_application(CENTER, row.id, world.engine)
     await operate.propose_resolution(
         row.id, "a", decision="issued", visa_number="6123456789", reason="r", engine=world.engine
     )
@@ -125,7 +125,7 @@ async def test_nothing_can_be_resolved_as_issued_that_was_never_sent_but_it_can_
         await operate.propose_resolution(
             row.id, "a", decision="issued", visa_number="6123456789", reason="r", engine=world.engine
         )
-    shown = await operate.cancel_application(CENTER, row.id, world.engine)
+    shown = await wishes.cancel_application(CENTER, row.id, world.engine)
     assert shown["state"] == "cancelled"
 
 
@@ -148,7 +148,7 @@ async def test_a_settled_line_that_changes_raises_the_revision_when_it_settles_a
     receipt = await world.submit(1)
     assert receipt.batch_id is not None
     await world.carry_until_rest()
-    await operate.confirm_batch(CENTER, receipt.batch_id, world.engine)
+    await wishes.confirm_batch(CENTER, receipt.batch_id, world.engine)
     await operate.retry((await world.only(receipt)).id, "a", "ask", world.engine)
     await world.carry_until_rest()
     batch = await world.batch(receipt)

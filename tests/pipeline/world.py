@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from adapters.service_centers import READERS
 from adapters.service_centers.sample import sample_batch
 from cli.reference import load_initial
-from gateway.ledger.port import BatchRow, MessageRow
+from gateway.ledger.port import BatchRow, Ledger, MessageRow
 from gateway.ledger.sqlite.ledger import SqliteLedger
 from gateway.ledger.vault import open_vault
 from gateway.message import Answered, BatchId, PartyId
@@ -29,6 +29,7 @@ from gateway.pipeline.worker import Hints
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.settings import Settings, demo_profile, load
 from gateway.states import State
+from gateway.values import replace
 from tests.doubles import ISSUED, OPERATIONS, ManualClock, Reply, ScriptedPartner, issuing
 
 CENTER = PartyId("sc-01")
@@ -131,10 +132,11 @@ def willing(destination: str) -> dict[str, list[Reply]]:
     return {one.action: [Answered({})] for one in exchanges}
 
 
-async def open_world(folder: Path) -> World:
+async def open_world(folder: Path, open_ledger: Callable[[ManualClock], Ledger] | None = None) -> World:
+    """On SQLite, unless another ledger is given."""
     clock = ManualClock()
     settings = shipped_settings()
-    ledger = SqliteLedger(folder / "ledger.db", clock)
+    ledger = SqliteLedger(folder / "ledger.db", clock) if open_ledger is None else open_ledger(clock)
     await ledger.open()
     await load_initial(settings, ledger, clock.today())
     partners = {name: ScriptedPartner(willing(name)) for name in settings.destinations}

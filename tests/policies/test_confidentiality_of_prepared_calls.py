@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from gateway.pipeline.prepare import PreparedStep, prepare_exchange
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.ports import PreparedRequest
 from gateway.settings import ConfidentialityPolicy
+from gateway.values import replace
 
 BATCH = BatchFacts("B-1", "LIC-1", "AGT-1", "MSN-1", 1448, "PKG-1", "GRP-1")
 BODY = {

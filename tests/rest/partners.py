@@ -90,11 +90,10 @@ async def partner(
     url: str,
     *,
     deadline_s: float = 2.0,
-    concurrency: int = 4,
     max_reply_bytes: int = 65_536,
 ) -> AsyncIterator[RestPartner]:
     """A started partner."""
-    endpoint = Endpoint(url, deadline_s, min(1.0, deadline_s), concurrency, max_reply_bytes)
+    endpoint = Endpoint(url, deadline_s, min(1.0, deadline_s), max_reply_bytes)
     started = RestPartner(service, endpoint, HttpClient(SystemClock(), idle_s=5))
     await started.start()
     try:

@@ -99,32 +99,6 @@ async def test_a_request_of_another_partner_is_a_mistake_of_ours(shop: Shop) -> 
         with pytest.raises(TypeError):
             await through.send(PreparedRequest("Ask", b"{}", "id"), send_by_boottime_s=1e12)
         assert shop.calls == []
-        assert not through._slots.locked()
-
-
-async def test_no_more_calls_at_once_than_the_bulkhead_allows(shop: Shop) -> None:
-    async with calling(shop, concurrency=3) as through:
-        ends = await asyncio.gather(*(attempt(through) for _ in range(12)))
-    assert ends == [OPEN] * 12
-    assert shop.most_at_once <= 3
-    assert len(shop.calls) == 12
-
-
-async def test_a_call_that_gets_no_slot_in_time_was_not_sent(shop: Shop) -> None:
-    async with calling(shop, concurrency=1, deadline_s=0.1) as through:
-        async with through._slots:
-            assert await attempt(through) == NotDone("no_free_slot")
-        assert shop.calls == []
-        assert await attempt(through) == OPEN
-
-
-async def test_a_slot_is_given_back_after_a_failure() -> None:
-    shop = Shop()
-    async with calling(shop, concurrency=1, deadline_s=0.1) as through:
-        assert await attempt(through) == Unknown("reply_timeout")
-        assert not through._slots.locked()
-        shop.gate.set()
-        assert await attempt(through) == OPEN
 
 
 async def test_after_the_latest_instant_nothing_is_sent(shop: Shop) -> None:

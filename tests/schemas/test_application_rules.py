@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.values import replace
 from schemas.application import MAX_PHOTO_BYTES, VisaApplication
 from schemas.hijri import to_hijri
 from schemas.mrz import check_digit, compose

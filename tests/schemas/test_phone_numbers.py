@@ -56,3 +56,41 @@ def test_whatever_is_taken_is_valid_to_the_library_as_well(code: int, national: 
         assert phonenumbers.is_possible_number(parsed)
         assert phonenumbers.is_valid_number(parsed)
         assert phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) == number
+
+
+def _told(code: int, national: str) -> bool:
+    """What the library's own judgement is, for which the number is taken apart as its parser would."""
+    zeros = len(national) - len(national.lstrip("0"))
+    number = phonenumbers.PhoneNumber(
+        country_code=code,
+        national_number=int(national),
+        italian_leading_zero=bool(zeros) or None,
+        number_of_leading_zeros=zeros if zeros > 1 else None,
+    )
+    return bool(phonenumbers.is_valid_number(number))
+
+
+_OWN_PLANS = [code for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items() if len(regions) == 1]
+_SORTS = (*range(11), phonenumbers.PhoneNumberType.VOICEMAIL)
+
+
+def _examples_of(code: int) -> list[str]:
+    """National numbers of every sort that the plan has numbers for."""
+    region = phonenumbers.region_code_for_country_code(code)
+    if region == "001":
+        found = [phonenumbers.example_number_for_non_geo_entity(code)]
+    else:
+        found = [phonenumbers.example_number_for_type(region, sort) for sort in _SORTS]
+    return sorted({phonenumbers.national_significant_number(number) for number in found if number})
+
+
+@pytest.mark.parametrize("code", _OWN_PLANS)
+def test_a_plan_taken_out_of_the_library_judges_as_the_library_does(code: int) -> None:
+    """Examples of each sort, and what comes of them by one digit more, less, or another one."""
+    for national in _examples_of(code):
+        others = {national, national + "0", national[:-1]}
+        for place in range(len(national)):
+            others |= {f"{national[:place]}{digit}{national[place + 1 :]}" for digit in "01579"}
+        for other in filter(None, others):
+            if 6 <= len(f"{code}{other}") <= 15 and int(other):
+                assert is_phone(f"+{code}{other}") == _told(code, other), f"+{code}{other}"

@@ -12,7 +12,8 @@ from cli.season.proof import Proof
 from cli.season.run import Wanted, run_proof
 from cli.season.telling import WIDTH, tell
 from gateway.observe.log import configure_logging
-from tests.bus.broker import PrivateBroker, required
+from tests.bus.broker import PrivateBroker
+from tests.required import required
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""The ministry over a real RabbitMQ: its commands, its queues, its keys."""
+"""The ministry over a real RabbitMQ, the ledger on a real PostgreSQL: the same flows, the same proof."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,7 +10,9 @@ from cli.season.invariants import all_came, came_once_in_order
 from cli.season.run import Wanted
 from gateway.bus.link import Broker
 from gateway.bus.vacancy import in_use
+from tests import postgresql
 from tests.bus.broker import PrivateBroker
+from tests.required import required
 from tests.season.conftest import Played, play
 
 pytestmark = pytest.mark.processes
@@ -19,8 +23,10 @@ _OFFICES = ("licensing", "pilgrim-services", "committee")
 
 
 @pytest.fixture(scope="module")
-def over_the_broker(rabbitmq: PrivateBroker) -> Played:
-    return play(Wanted(_FEWEST, broker=rabbitmq.url))
+def over_the_broker(rabbitmq: PrivateBroker) -> Iterator[Played]:
+    required("PostgreSQL", postgresql.available())
+    with postgresql.server() as server:
+        yield play(Wanted(_FEWEST, broker=rabbitmq.url, database=server.emptied()))
 
 
 def test_every_flow_is_carried_with_the_ministry_on_the_bus(over_the_broker: Played) -> None:
@@ -29,6 +35,10 @@ def test_every_flow_is_carried_with_the_ministry_on_the_bus(over_the_broker: Pla
     assert [what for what, held in proof.held if not held] == []
     checked = {what for what, _ in proof.held}
     assert {all_came((), {})[0], came_once_in_order({})[0], "no command was set aside"} <= checked
+
+
+def test_it_says_what_it_runs_on(over_the_broker: Played) -> None:
+    assert "PostgreSQL, RabbitMQ for the ministry" in over_the_broker.progress
 
 
 def test_each_department_read_its_own_queue(over_the_broker: Played) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from gateway.errors import Misconfigured
 from gateway.message import Operation
 from gateway.settings import check_operations, checks, lint, load
 from gateway.settings import operations as operation_checks
+from gateway.values import replace
 from tests.settings.sets import CLASSES, FILES, OPERATIONS, operation, place, write
 
 Catalogue = dict[str, Operation]
@@ -30,6 +30,13 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, str], str, Catalogue]] = [
         {"destinations": ("party: nic", "party: nick")},
         ("destinations", "nick"),
         "unknown party 'nick' (did you mean 'nic'?)",
+        {},
+    ),
+    (
+        "waiting_within_lease",
+        {"destinations": ("    deadline_s: 15\n", "    deadline_s: 15\n    waiting: {longest_s: 16}\n")},
+        ("destinations", "16}"),
+        "longest_s is more than a quarter of carrying.lease_s (60 s)",
         {},
     ),
     (

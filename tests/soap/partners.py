@@ -121,12 +121,11 @@ async def partner(
     url: str,
     *,
     deadline_s: float = 2.0,
-    concurrency: int = 4,
     max_reply_bytes: int = 262_144,
 ) -> AsyncIterator[SoapPartner]:
     """A started partner."""
     clock = SystemClock()
-    endpoint = Endpoint(url, deadline_s, min(1.0, deadline_s), concurrency, max_reply_bytes)
+    endpoint = Endpoint(url, deadline_s, min(1.0, deadline_s), max_reply_bytes)
     started = SoapPartner(load_contract(service), endpoint, HttpClient(clock, idle_s=5), clock)
     await started.start()
     try:

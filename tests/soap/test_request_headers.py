@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -15,6 +14,7 @@ from gateway.message import CallContext, MessageId, new_id
 from gateway.soap import header as header_module
 from gateway.soap import load_contract
 from gateway.soap.header import RequestHeaders, request_header
+from gateway.values import replace
 from tests.soap import partners
 
 CONTRACT = load_contract(PASSPORTS)

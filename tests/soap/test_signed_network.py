@@ -57,7 +57,7 @@ async def end_of(
     simulator = make(theirs)
     async with partners.serving(simulator.routes("http://partner.example")) as url:
         client = HttpClient(CLOCK, idle_s=5)
-        endpoint = Endpoint(url + simulator.path, 2.0, 1.0, 4)
+        endpoint = Endpoint(url + simulator.path, 2.0, 1.0)
         through = SoapPartner(load_contract(service), endpoint, client, CLOCK, ours)
         await through.start()
         try:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from gateway.soap.security.encryption import Decrypter, Encrypter
 from gateway.soap.security.keys import Pinned, SigningKey
 from gateway.soap.security.policy import MessageSecurity, Signatures
 from gateway.soap.security.signing import Signer
+from gateway.values import replace
 from gateway.xml import Element
 from tests.doubles import ManualClock
 from tests.soap import partners, signed
@@ -66,7 +66,7 @@ Reply = Callable[[Subject, Sent], bytes]
 
 @asynccontextmanager
 async def calling(subject: Subject, url: str, security: MessageSecurity) -> AsyncIterator[SoapPartner]:
-    endpoint = Endpoint(url, 2.0, 1.0, 4)
+    endpoint = Endpoint(url, 2.0, 1.0)
     client = HttpClient(SystemClock(), idle_s=5)
     started = SoapPartner(load_contract(subject.service), endpoint, client, SystemClock(), security)
     await started.start()

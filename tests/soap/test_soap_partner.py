@@ -11,7 +11,7 @@ from typing import Any
 from adapters.interior.operations import PASSPORT_VERIFICATION
 from adapters.interior.services import PASSPORTS
 from gateway.clock import SystemClock
-from gateway.message import Answered, NotDone, Unknown
+from gateway.message import NotDone
 from gateway.soap import SoapPartner, load_contract
 from gateway.soap.hosting import routes
 from gateway.soap.server import Call, SoapServer
@@ -44,43 +44,6 @@ async def calling(department: Department, **options: Any) -> AsyncIterator[SoapP
     )
     async with partners.serving(served) as url, partners.partner(PASSPORTS, url + "/p", **options) as through:
         yield through
-
-
-async def test_no_more_calls_at_once_than_the_bulkhead_allows() -> None:
-    department = Department(latency_s=0.01)
-    async with calling(department, concurrency=3) as through:
-        ends = await asyncio.gather(*(partners.attempt(through, PASSPORT_VERIFICATION) for _ in range(12)))
-    assert all(isinstance(end, Answered) for end in ends)
-    assert department.most_at_once == 3
-
-
-async def test_a_call_that_gets_no_slot_in_time_was_not_sent() -> None:
-    department = Department()
-    async with calling(department, concurrency=1, deadline_s=0.1) as through:
-        async with through._slots:
-            assert await partners.attempt(through, PASSPORT_VERIFICATION) == NotDone("no_free_slot")
-        assert department.calls == []
-        assert isinstance(await partners.attempt(through, PASSPORT_VERIFICATION), Answered)
-
-
-async def test_waiting_for_a_slot_takes_half_of_the_deadline_at_most_and_sends_nothing() -> None:
-    async with calling(Department(latency_s=0.15), concurrency=1, deadline_s=0.2) as through:
-        first, second = await asyncio.gather(
-            *(partners.attempt(through, PASSPORT_VERIFICATION) for _ in range(2))
-        )
-    assert isinstance(first, Answered)
-    assert second == NotDone("no_free_slot")
-
-
-async def test_a_slot_is_given_back_after_failures_and_cancellation() -> None:
-    async with calling(Department(latency_s=0.3), concurrency=1, deadline_s=0.05) as through:
-        for _ in range(2):
-            assert await partners.attempt(through, PASSPORT_VERIFICATION) == Unknown("reply_timeout")
-        task = asyncio.create_task(partners.attempt(through, PASSPORT_VERIFICATION))
-        await asyncio.sleep(0.01)
-        task.cancel()
-        await asyncio.wait([task])
-        assert not through._slots.locked()
 
 
 async def test_after_the_latest_instant_nothing_is_sent() -> None:

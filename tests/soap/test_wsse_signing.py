@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import xmlsec
@@ -18,11 +18,11 @@ from lxml import etree
 
 from gateway.errors import Refused
 from gateway.soap.envelope import DIALECTS, SOAP_11, Dialect, open_envelope
-from gateway.soap.security import demo_keys, keys
+from gateway.soap.security import demo_keys, keys, signing
 from gateway.soap.security.encryption import Decrypter, Encrypter
 from gateway.soap.security.keys import Pinned, SigningKey, load_certificate, load_signing_key
 from gateway.soap.security.loading import destination_security, ensure_demo_soap_keys, signing_parties
-from gateway.soap.security.names import DS, WSU, XENC
+from gateway.soap.security.names import DS, WSU, XENC, canonical
 from gateway.soap.security.policy import Introduced, Signatures
 from gateway.soap.security.signing import Signer
 from gateway.soap.wsse import Freshness, PartySecrets, prove, read_token
@@ -104,6 +104,57 @@ def test_we_take_what_xmlsec_signs(kind: str, prefixes: str | None) -> None:
     context.sign(part(root, "Signature"))
     envelope = agreed(pair).open(parse(etree.tostring(root), Limits()))
     assert envelope.content.tag == "{urn:q}q"
+
+
+#: What stands for itself, what does not, and what is another markup or none.
+TEXTS = (
+    *("plain", "سيتي", " ", "", "100 %s %% {0}", "\ue0003\ue000", "a\tb\nc"),
+    *("a &amp; b", "&lt;x&gt;", "&#13;", "a > b", "\r\n", "<![CDATA[x]]>", "<!-- x -->", "<b/>", "<b>%s</b>"),
+)
+
+
+@pytest.mark.parametrize("reference", ["token", "issuer_serial"])
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.version)
+def test_what_is_signed_by_a_known_form_is_what_the_parser_makes_of_it(
+    dialect: Dialect, reference: signing.KeyReference
+) -> None:
+    pair = signed.key("form", "ecdsa")
+    agreement = Signatures(Signer(pair, reference=reference), Pinned([pair.certificate]), CLOCK)
+    for text in (*TEXTS, *TEXTS):
+        content = f'<q xmlns="urn:q" xmlns:n="urn:n"><n:a b="1">{text}</n:a><b>x</b></q>'
+        header = f'<MessageHeader xmlns="urn:umrah:types:v1"><kind>{text}</kind></MessageHeader>'
+        written = agreement.write(dialect, header, content)
+        opened = agreement.open(parse(written, Limits()))  # raises for a digest that is not the document's
+        assert canonical(opened.content) == canonical(etree.fromstring(content.encode()))
+
+
+def test_the_next_message_of_the_same_markup_is_signed_without_the_parser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pair = signed.key("form", "ecdsa")
+    agreement = agreed(pair)
+    agreement.write(SOAP_11, HEADER, "<q><a>1</a></q>")
+
+    def refuse(*_: object) -> NoReturn:
+        raise AssertionError("it was parsed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(signing, "_by_parser", refuse)
+        second = agreement.write(SOAP_11, HEADER, "<q><a>2</a></q>")
+        for doubtful in ("&amp;", "\r", "\x00", "\ud800", "<b/>"):
+            with pytest.raises(AssertionError, match="it was parsed"):
+                agreement.write(SOAP_11, HEADER, f"<q><a>{doubtful}</a></q>")
+    assert agreement.open(parse(second, Limits())).content[0].text == "2"
+
+
+def test_what_is_no_xml_is_not_signed_by_a_known_form() -> None:
+    agreement = agreed(signed.key("form", "ecdsa"))
+    agreement.write(SOAP_11, HEADER, "<q><a>1</a></q>")
+    for bad in ("<q><a>\x00</a></q>", "<q><a>1</a>", "<q><a>1</b></q>", "<q><a<b>1</a></q>"):
+        with pytest.raises(etree.XMLSyntaxError):
+            agreement.write(SOAP_11, HEADER, bad)
+    with pytest.raises(UnicodeEncodeError):
+        agreement.write(SOAP_11, HEADER, "<q><a>\ud800</a></q>")
 
 
 def test_xmlsec_opens_what_we_encrypt() -> None:

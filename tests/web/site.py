@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from adapters.service_centers import MEDIA_TYPES
 from adapters.service_centers.sample import sample_batch, write_batch
 from cli.bootstrap import FORMATS
 from gateway.settings import Settings
+from gateway.values import replace
 from gateway.web.authentication import PartyKeys
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens, operators_directory

@@ -9,8 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.errors import Misconfigured, Unavailable
 from gateway.message import Contested
+from gateway.values import replace
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens, operators_directory
 from tests.web.site import JSON, Site
+from tests.web.test_switching import use
 
 ACTIONS = [
     ("GET", "/v1/admin/messages"),
@@ -251,7 +253,7 @@ async def test_health_is_about_this_process_and_its_ledger(site: Site) -> None:
 
 
 async def test_a_ledger_that_does_not_commit_is_not_ready_and_claims_no_gauges(site: Site) -> None:
-    site.host._admin_handlers.machines._engine = _engine(site)  # type: ignore[union-attr]
+    use(site, _engine(site))
     ready = await site.get("/readyz", admin=True, token="")
     assert (ready.status, ready.json["ledger"]) == (503, "not_writable")
     assert (await site.get("/livez", admin=True, token="")).status == 200
@@ -261,7 +263,6 @@ async def test_a_ledger_that_does_not_commit_is_not_ready_and_claims_no_gauges(s
 
 
 def _engine(site: Site) -> Any:
-    from dataclasses import replace
 
     return replace(site.world.engine, ledger=_Failing(site.world.engine.ledger))
 

@@ -15,12 +15,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Misconfigured
-from gateway.settings.model import Party, PartyKey
+from gateway.settings.parties import Party, PartyKey
+from gateway.web import authentication
 from gateway.web.authentication import PartyKeys, Unauthenticated, verify
 from gateway.web.tokens import demo_key_path, demo_public_key_path, ensure_demo_keys, sign_token
 from tests.doubles import ManualClock
@@ -278,6 +280,32 @@ def test_while_a_key_is_changed_both_are_good_whatever_their_algorithms(tmp_path
         assert verify(token, known, settings, now).party_id == "sc-01"
         with pytest.raises(Unauthenticated):
             verify(token, known, settings, now + timedelta(hours=1))
+
+
+def test_a_token_that_was_proven_is_proven_by_these_keys_only_and_no_other_token_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, now = shipped_settings(), ManualClock().now()
+    ensure_demo_keys(settings, tmp_path)
+    token = sign_token(demo_key_path(tmp_path, "sc-01"), "sc-01", "umrah-gateway", 300, now)
+    key = load_pem_public_key(demo_public_key_path(tmp_path, "sc-01").read_bytes())
+    known = PartyKeys({"sc-01": (key,)})  # type: ignore[dict-item]
+    proofs: list[str] = []
+    real = authentication._proven_claims
+    monkeypatch.setattr(
+        authentication, "_proven_claims", lambda token, *given: (proofs.append(token), real(token, *given))[1]
+    )
+    for _ in range(3):
+        assert verify(token, known, settings, now).party_id == "sc-01"
+    assert proofs == [token]
+    head, body, signature = token.split(".")
+    forged = f"{head}.{body}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            verify(forged, known, settings, now)
+    with pytest.raises(Unauthenticated):
+        verify(token, PartyKeys({}), settings, now)
+    assert proofs == [token, forged, forged, token]
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda data: data.hex()))

@@ -31,6 +31,7 @@ async def strict(world: World, tmp_path: Path) -> AsyncIterator[Site]:
             header_timeout_s=0.2,
             body_timeout_s=0.3,
             max_concurrent_batches=1,
+            wait_for_place_s=0.0,
         )
         yield opened
         await opened.host.stop()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.errors import Misconfigured
-from gateway.settings.model import ListenerTls
+from gateway.settings.transport import ListenerTls
+from gateway.values import replace
 from tests.pipeline.world import World
 from tests.web.site import NDJSON, Site, open_site
 

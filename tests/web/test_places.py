@@ -102,6 +102,75 @@ def test_a_place_is_given_back_whatever_happens_and_its_party_forgotten() -> Non
     places = Places()
     with pytest.raises(ValueError, match="broken"), places.one("sc-01", 4):
         raise ValueError("broken")
-    assert not places._taken
+    assert not places._of
     with places.one("sc-01", 4):
+        pass
+
+
+async def test_who_finds_all_places_taken_by_others_is_let_in_when_one_is_free_in_the_order_of_coming() -> (
+    None
+):
+    places, served = Places(), []
+
+    async def ask(party: str) -> None:
+        async with places.soon(party, 1, 60):
+            served.append(party)
+
+    with places.one("sc-01", 1):
+        asking = [asyncio.create_task(ask(f"sc-1{number}")) for number in range(5)]
+        await asyncio.sleep(0)
+        with pytest.raises(RateLimited), places.one("sc-02", 2):  # nobody passes those in line
+            pass
+        assert served == []
+    await asyncio.gather(*asking)
+    assert served == [f"sc-1{number}" for number in range(5)]
+    assert (places._taken, dict(places._of), list(places._line)) == (0, {}, [])
+
+
+async def test_who_waits_for_too_long_is_sent_away_and_takes_no_place_with_him() -> None:
+    places = Places()
+    with places.one("sc-01", 1):
+        with pytest.raises(RateLimited):
+            async with places.soon("sc-02", 1, 0.0):
+                pass
+        gone = asyncio.create_task(_stand(places, "sc-03"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+    assert (places._taken, dict(places._of), list(places._line)) == (0, {}, [])
+
+
+async def test_a_place_that_is_handed_to_one_who_leaves_in_that_moment_goes_to_the_next() -> None:
+    places, served = Places(), []
+
+    async def ask(party: str) -> None:
+        async with places.soon(party, 1, 60):
+            served.append(party)
+
+    with places.one("sc-01", 1):
+        leaving, staying = (asyncio.create_task(ask(party)) for party in ("sc-02", "sc-03"))
+        await asyncio.sleep(0)
+    leaving.cancel()  # the place is his already, and he has not been told yet
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    await staying
+    assert served == ["sc-03"]
+    assert (places._taken, dict(places._of)) == (0, {})
+
+
+async def test_a_party_in_line_has_no_more_than_its_share() -> None:
+    places = Places()
+    with ExitStack() as taken:
+        for number in range(8):
+            taken.enter_context(places.one(f"sc-{number}", 8))
+        waiting = [asyncio.create_task(_stand(places, "sc-9", 8)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(RateLimited):
+            await _stand(places, "sc-9", 8)
+    await asyncio.gather(*waiting)
+
+
+async def _stand(places: Places, party: str, most: int = 1) -> None:
+    async with places.soon(party, most, 60):
         pass

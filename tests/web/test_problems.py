@@ -3,7 +3,6 @@ from __future__ import annotations
 import ast
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import Refused, Unavailable
 from gateway.observe.log import JsonFormatter
+from gateway.values import replace
 from gateway.web.negotiation import language, media_type
 from gateway.web.problems import problem_of, respond
 from schemas import catalogue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from gateway.observe.metrics import Metrics
 from gateway.settings import Settings
 from gateway.settings.transport import Rate, Rates
+from gateway.values import replace
 from gateway.web.problems import RateLimited
 from gateway.web.rate_limits import RATE_LIMITS, RateLimits
 from tests.interop import site as soap_site

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from gateway.errors import Misconfigured
 from gateway.pipeline.engine import Engine
+from gateway.values import replace
 from gateway.web.authentication import PartyKeys
 from gateway.web.operators import OperatorTokens, operators_directory
 from gateway.web.tokens import write_secret

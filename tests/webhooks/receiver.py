@@ -7,14 +7,15 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from gateway.message import PartyId
 from gateway.pipeline.engine import Engine
-from gateway.settings.model import Webhook
+from gateway.settings.parties import Webhook
+from gateway.values import replace
 from gateway.webhooks.address import GuardedClient, Resolve, system_addresses
 from gateway.webhooks.courier import Courier
 from tests.flows.office import CENTER

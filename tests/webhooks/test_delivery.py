@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from gateway.ledger.port import Position
 from gateway.message import PartyId
 from gateway.pipeline.notify import confirm
 from gateway.pipeline.webhook_positions import CHANNEL, list_webhooks, replay
+from gateway.values import replace
 from gateway.webhooks.schedule import GIVE_UP_AFTER
 from tests.flows.office import CENTER, LICENSING, World, send
 from tests.webhooks.receiver import SECRET, Receiver, courier

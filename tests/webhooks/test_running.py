@@ -11,7 +11,7 @@ import pytest
 
 from gateway.errors import Misconfigured
 from gateway.settings import lint
-from gateway.settings.model import Party, Webhook
+from gateway.settings.parties import Party, Webhook
 from gateway.settings.webhook_secrets import demo_secret_path, read_secrets
 from gateway.webhooks import Webhooks, ensure_webhook_secrets, load_webhook_secrets
 from tests.flows.office import CENTER, LICENSING, World, send

@@ -8,13 +8,13 @@ import socket
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from gateway.settings.transport import Connections
+from gateway.values import replace
 from gateway.web.acceptor import _address
 from gateway.web.body import BodyLimits
 from gateway.web.connection import MAX_HEAD_BYTES, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES

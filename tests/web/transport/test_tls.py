@@ -9,7 +9,7 @@ import ssl
 import warnings
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,9 +20,9 @@ from lxml import etree
 from cli.bootstrap import FORMATS, INBOUND, SERVED
 from gateway.errors import Misconfigured
 from gateway.settings import Settings
-from gateway.settings.model import ListenerTls
-from gateway.settings.transport import PartyCertificate
+from gateway.settings.transport import ListenerTls, PartyCertificate
 from gateway.soap import wsse
+from gateway.values import replace
 from gateway.web.authentication import PartyKeys
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens
