@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from benchmarks.pages import between
 from gateway.clock import SystemClock
 from schemas.application import BatchHeader, leaves
 from schemas.application import field_classes as of_applications
@@ -92,9 +93,7 @@ def _tell(name: str, performed: Performed) -> None:
 
 
 def _write(plays: list[Performed]) -> None:
-    text = _PAGE.read_text("utf-8")
-    before, after = text.split(_BEGIN)[0], text.split(_END)[1]
-    _PAGE.write_text(f"{before}{_BEGIN}\n{table(plays)}{_END}{after}", "utf-8")
+    _PAGE.write_text(between(_PAGE.read_text("utf-8"), f"{_BEGIN}\n", _END, table(plays)), "utf-8")
 
 
 def table(plays: list[Performed]) -> str:

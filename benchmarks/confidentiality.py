@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -28,8 +26,10 @@ from typing import Any
 
 from adapters.service_centers.sample import sample_batch
 from benchmarks.measure import _running
-from cli.bootstrap import Gateway, build
+from benchmarks.pages import machine
+from cli.bootstrap import build
 from cli.demo import settings_in
+from cli.gateway import Gateway
 from cli.serve import run
 from gateway.ledger.sql import journal
 from gateway.ledger.sql.journal import JournalPage
@@ -166,7 +166,7 @@ def compare(count: int, rounds: int, tell: Callable[[str], None]) -> dict[str, A
                 pairs.append((sample["on"], sample["off"]))
     ratios = [on["cpu_ms"] / off["cpu_ms"] for on, off in pairs]
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
         "applications": count,
         "rounds": len(pairs),

@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +30,7 @@ from gateway.flows.subjects import passport_index, visa_index
 from gateway.ledger.sqlite.connection import migrate
 from gateway.ledger.vault import Vault
 from gateway.message import new_id
+from gateway.values import replace
 from gateway.web.authentication import PartyKeys
 from gateway.web.host import WebHost
 from gateway.web.operators import OperatorTokens, ensure_operator_tokens, operator_token

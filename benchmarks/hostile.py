@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -21,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.pages import between, machine
 from tests.bus.broker import PrivateBroker
 from tests.hostile.fuzz import Report, fuzz
 from tests.hostile.judge import Result, judge
@@ -88,13 +87,13 @@ def _write(results: list[Result], report: Report | None, seed: int) -> None:
     document = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {"fuzz": None}
     page = PAGE.read_text("utf-8")
     if results:
-        document |= {"date": _today(), "machine": _machine(), "rows": [as_document(each) for each in results]}
+        document |= {"date": _today(), "machine": machine(), "rows": [as_document(each) for each in results]}
         document["limits"] = {"seconds": LONGEST_S, "memory_mb": MOST_MB}
-        page = _between(page, "table", _summary(results) + "\n".join(as_markdown(results)))
+        page = between(page, *_marks("table"), _summary(results) + "\n".join(as_markdown(results)))
     if report is not None and sum(report.cases.values()) >= LONG:
-        run = {"date": _today(), "seed": seed, "machine": _machine(), **report.as_document()}
+        run = {"date": _today(), "seed": seed, "machine": machine(), **report.as_document()}
         document["fuzz"] = run
-        page = _between(page, "fuzz", _told(run))
+        page = between(page, *_marks("fuzz"), _told(run))
     FILE.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
     PAGE.write_text(page, "utf-8")
 
@@ -103,7 +102,7 @@ def _summary(results: list[Result]) -> str:
     costs = [result.cost for result in results if result.cost is not None]
     bad = sum(bool(result.faults) for result in results)
     return (
-        f"Measured on {_today()} ({_machine()}): {len(costs)} inputs sent, {bad} not as they must be; "
+        f"Measured on {_today()} ({machine()}): {len(costs)} inputs sent, {bad} not as they must be; "
         f"the slowest {max(cost.seconds for cost in costs) * 1000:.0f} ms, the most memory "
         f"{max(cost.memory_mb for cost in costs):.1f} MB.\n"
     )
@@ -127,18 +126,12 @@ def _told(run: dict[str, Any]) -> str:
     )
 
 
-def _between(page: str, name: str, text: str) -> str:
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, _, rest = page.partition(begin)
-    return f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- {name}: begin -->\n", f"\n<!-- {name}: end -->"
 
 
 def _today() -> str:
     return datetime.now(UTC).date().isoformat()
-
-
-def _machine() -> str:
-    return f"{platform.machine()}, {os.cpu_count()} shared cores, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The README's figures, measured here (`make bench`): real processes, simulators on the same machine.
 
-Writes benchmarks/latest.json and prints a table. Speeds depend on the machine, so each run also times a loop
-of plain Python (`calibration_ms`), by which runs on different machines can be compared.
+Writes its part of benchmarks/latest.json and prints it. Speeds depend on the machine, so each run also times
+a loop of plain Python (`calibration_ms`), by which runs on different machines can be compared.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 
 from adapters.service_centers.batch_writer import write_batch
 from adapters.service_centers.sample import sample_batch
+from benchmarks.pages import machine
 from gateway.web.tokens import demo_key_path, sign_token
 from tests.processes import Installation
 
@@ -34,25 +34,17 @@ def main() -> int:
     parser.add_argument("--single", type=int, default=200, help="single applications for the latency")
     given = parser.parse_args()
     found: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
         "calibration_ms": calibration_ms(),
         "latency": latency(given.single),
         "throughput": throughput(given.applications),
         "large_batch": large_batch(given.lines),
     }
-    run = found["throughput"]
-    found["runs"] = {
-        "gateway_embedded": {
-            "applications_per_second": run["applications_per_second"],
-            "cpu_ms_per_application": run["cpu_ms_per_application"],
-            "cpu_ms_by_component": run["cpu_ms_by_component"],
-            "p50_ms": found["latency"]["p50_ms"],
-            "p99_ms": found["latency"]["p99_ms"],
-            "peak_mb": found["large_batch"]["peak_mb"],
-        }
-    }
-    Path(__file__).with_name("latest.json").write_text(json.dumps(found, indent=2) + "\n")
+    latest = Path(__file__).with_name("latest.json")
+    # What `benchmarks.bench` wrote there stays.
+    known = json.loads(latest.read_text()) if latest.exists() else {}
+    latest.write_text(json.dumps({**known, **found}, indent=2) + "\n")
     print(json.dumps(found, indent=2))
     return 0
 
