@@ -117,11 +117,12 @@ def test_notifications_are_shown_again_until_they_are_confirmed(at_gateway: Comm
 
 
 def test_people_see_each_with_its_place_and_data(at_gateway: Command, tmp_path: Path) -> None:
-    at_gateway("message", STATUS, written(tmp_path, status()), "--party", "licensing")
-    ended = at_gateway("notifications", "--party", "sc-01", "--cursor", "0", "--limit", "1")
-    head, data = ended.out.splitlines()
-    assert "licensee.status  LIC-1001" in head
-    assert json.loads(data)["licensee_id"] == "LIC-1001"
+    body = status()
+    at_gateway("message", STATUS, written(tmp_path, body), "--party", "licensing")
+    lines = at_gateway("notifications", "--party", "sc-01", "--cursor", "0", "--limit", "1000").out.splitlines()
+    shown = list(zip(lines[::2], map(json.loads, lines[1::2]), strict=True))
+    head = next(head for head, data in shown if data.get("version") == body["version"])
+    assert f"{STATUS}  LIC-1001" in head
     nothing = at_gateway("notifications", "--party", "nic")
     assert (nothing.code, nothing.out, nothing.err) == (0, "", "nothing new\n")
 
