@@ -31,10 +31,10 @@ from gateway.ledger.vault import Vault, open_vault
 from gateway.message import Operation
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.engine import Engine
+from gateway.pipeline.hints import GroupHints, Hints
 from gateway.pipeline.notary import Notary
 from gateway.pipeline.pressure import Pressure
 from gateway.pipeline.take import kind_named
-from gateway.pipeline.worker import Hints
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.ports import Clock, Partner, WorkHints
 from gateway.rest import Endpoint as RestEndpoint
@@ -144,17 +144,13 @@ def prepared_directory(settings: Settings) -> Path:
 
 
 def _hints(settings: Settings, metrics: Metrics, seat: Seat) -> WorkHints:
-    """Between processes that share a ledger over the broker, if there is one; else inside this one only."""
-    gateway = settings.gateway
-    if gateway.broker_url is None or database_file(settings) is not None:
-        return Hints()
-    return BrokerHints(
-        Hints(),
-        broker_of(settings),
-        share=gateway.carrying.claim_size,
-        carries=seat.role.carries,
-        on_connected=BusMetrics(metrics).connected,
-    )
+    """To all processes at the ledger over the broker, if there is one; else to those of our own group."""
+    gateway, hints = settings.gateway, Hints()
+    share, carries = gateway.carrying.claim_size, seat.role.carries
+    if gateway.broker_url is not None and database_file(settings) is None:
+        connected = BusMetrics(metrics).connected
+        return BrokerHints(hints, broker_of(settings), share=share, carries=carries, on_connected=connected)
+    return hints if seat.hints is None else GroupHints(hints, seat.hints, share=share, carries=carries)
 
 
 def _soap_door(settings: Settings, data: Path, engine: Engine) -> SoapDoor:

@@ -30,6 +30,9 @@ class Membership:
     admin: int | None
     #: Of an embedded ledger: held open, the data directory stays locked while any process of the group lives.
     lock: int | None = None
+    #: The two ends of the group's pipe of hints.
+    hints_in: int | None = None
+    hints_out: int | None = None
 
     def variables(self) -> Mapping[str, str]:
         """For the process's environment."""
@@ -41,11 +44,14 @@ class Membership:
         return tuple(fd for fd in self._all() if fd is not None)
 
     def _all(self) -> tuple[int | None, ...]:
-        return self.ready, self.lifeline, self.public, self.admin, self.lock
+        return (
+            self.ready, self.lifeline, self.public, self.admin, self.lock, self.hints_in, self.hints_out
+        )  # fmt: skip
 
     def seat(self) -> Seat:
-        """With the group's listening sockets."""
-        return Seat(self.role, self.group, _socket(self.public), _socket(self.admin))
+        """With the group's listening sockets and its pipe."""
+        public, admin = _socket(self.public), _socket(self.admin)
+        return Seat(self.role, self.group, public, admin, _pipe(self.hints_in, self.hints_out))
 
     def tell_ready(self) -> None:
         """The supervisor may go on."""
@@ -60,6 +66,14 @@ def membership(environment: MutableMapping[str, str]) -> Membership | None:
         return None
     given = json.loads(text)
     return Membership(**{**given, "role": Role(given["role"])})
+
+
+def _pipe(reads: int | None, writes: int | None) -> tuple[int, int] | None:
+    if reads is None or writes is None:
+        return None
+    for descriptor in (reads, writes):
+        os.set_inheritable(descriptor, False)
+    return reads, writes
 
 
 def _socket(descriptor: int | None) -> socket.socket | None:

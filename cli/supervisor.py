@@ -66,6 +66,7 @@ class Supervisor:
         self._public: socket.socket | None = None
         self._admin: socket.socket | None = None
         self._lifeline = (-1, -1)
+        self._hints = (-1, -1)
         file = database_file(settings)
         self._lock = None if file is None else ProcessLock(file.with_suffix(".lock"))
         self._living: set[_Process] = set()
@@ -97,6 +98,9 @@ class Supervisor:
         if self._role is not Role.WORKER:
             self._public = listening_socket(listeners.public)
         self._lifeline = os.pipe()
+        self._hints = os.pipe()
+        for descriptor in self._hints:
+            os.set_blocking(descriptor, False)
         _remove_dead(self._counters.parent)
         self._counters.mkdir(mode=0o700, parents=True, exist_ok=True)
         log.info("supervises", action="supervise", count=self._workers, address=self._address())
@@ -109,7 +113,7 @@ class Supervisor:
         for taken in (self._public, self._admin):
             if taken is not None:
                 taken.close()
-        for descriptor in self._lifeline:
+        for descriptor in (*self._lifeline, *self._hints):
             os.close(descriptor)
         if self._lock is not None:
             self._lock.release()
@@ -213,6 +217,8 @@ class Supervisor:
             public=None if self._public is None else self._public.fileno(),
             admin=None if self._admin is None else self._admin.fileno(),
             lock=None if self._lock is None else self._lock.descriptor,
+            hints_in=self._hints[0],
+            hints_out=self._hints[1],
         )
         try:
             process = await asyncio.create_subprocess_exec(

@@ -45,13 +45,13 @@ class Taken:
 
 @dataclass(slots=True)
 class RunningGateway:
-    """Talked to as service centers do, over one connection that is kept."""
+    """Talked to as service centers do: each over a connection of its own, which it keeps."""
 
     home: Installation
     services: Mapping[str, int]
     _taken: list[Taken] = field(default_factory=list)
     _open: list[Taken] = field(default_factory=list)
-    _connection: http.client.HTTPConnection | None = None
+    _connections: dict[str, http.client.HTTPConnection] = field(default_factory=dict)
     _tokens: dict[str, tuple[float, str]] = field(default_factory=dict)
 
     def components(self) -> Components:
@@ -65,7 +65,7 @@ class RunningGateway:
             "Content-Type": "application/x-ndjson",
             "Idempotency-Key": new_id(),
         }
-        found = self._ask("POST", "/v1/batches", headers, body.getvalue())
+        found = self._ask(batch.center, "POST", "/v1/batches", headers, body.getvalue())
         if found["counts"]["accepted"] != len(batch.lines):
             raise RuntimeError(f"not all were accepted: {found['counts']} {found['rejected'][:2]}")
         taken = Taken(batch, found["batch_id"])
@@ -86,14 +86,14 @@ class RunningGateway:
         cursor = ""
         while cursor is not None:
             path = f"/v1/batches/{taken.id}/applications?limit={_PAGE}{cursor and f'&cursor={cursor}'}"
-            page = self._ask("GET", path, self._reading(taken.batch.center))
+            page = self._asked(taken.batch.center, path)
             for line in page["applications"]:
                 visa = (line.get("visa") or {}).get("number") if line["state"] == "issued" else None
                 yield Outcome(passports[line["reference"]], visa, received_at, _seconds(line["updated_at"]))
             cursor = page["next_cursor"]
 
     def _status(self, taken: Taken) -> Any:
-        return self._ask("GET", f"/v1/batches/{taken.id}", self._reading(taken.batch.center))
+        return self._asked(taken.batch.center, f"/v1/batches/{taken.id}")
 
     def _reading(self, center: str) -> dict[str, str]:
         """A token may be used again for reading: none is made for each question."""
@@ -107,12 +107,18 @@ class RunningGateway:
         key = demo_key_path(self.home.data, center)
         return sign_token(key, center, "umrah-gateway", 240, datetime.now(UTC))
 
-    def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Any:
-        if self._connection is None:
+    def _asked(self, center: str, path: str) -> Any:
+        return self._ask(center, "GET", path, self._reading(center))
+
+    def _ask(
+        self, center: str, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Any:
+        connection = self._connections.get(center)
+        if connection is None:
             port = self.home.ports["public"]
-            self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._connection.request(method, path, body, dict(headers))
-        reply = self._connection.getresponse()
+            connection = self._connections[center] = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request(method, path, body, dict(headers))
+        reply = connection.getresponse()
         found = json.loads(reply.read())
         if reply.status >= 300:
             raise RuntimeError(f"{method} {path}: {reply.status} {found}")

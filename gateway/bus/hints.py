@@ -21,6 +21,7 @@ from typing import Any, Final
 from kombu import Connection, Consumer, Message, Producer, Queue
 
 from gateway.bus.link import Broker, Link
+from gateway.pipeline.hints import helpers_wanted
 from gateway.ports import WorkHints
 
 SINGLE: Final = "umrah.work.single"
@@ -50,17 +51,12 @@ class Hint:
 
 
 def hints_of(count: int, ids: Sequence[str], share: int, *, carries: bool) -> list[Hint]:
-    """What to tell others when `count` messages became due here.
-
-    One process takes `share` at once; what fits in the first share needs no others where we carry ourselves.
-    """
-    left = count - share if carries else count
-    if left <= 0:
-        return []
-    if ids:
+    """What to tell others when `count` messages became due here (see `helpers_wanted`)."""
+    wanted = helpers_wanted(count, share, carries=carries)
+    if wanted and ids:
         parts = [tuple(ids[start : start + MOST_IDS]) for start in range(0, len(ids), MOST_IDS)]
         return [Hint(SINGLE, part) for part in parts[:_MOST_AT_ONCE]]
-    return [Hint(BATCH)] * min(_MOST_AT_ONCE, -(-left // share))
+    return [Hint(BATCH)] * wanted
 
 
 class BrokerHints:

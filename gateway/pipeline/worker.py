@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
 from typing import Final
 
 from gateway.clock import micros
@@ -28,26 +27,6 @@ from gateway.values import replace
 #: Messages in line for a place at a partner keep others from being claimed for so long. Where the line moves,
 #: that leaves the next ones their turn by urgency and lane, and a place; where it does not, the others go on.
 _LINE_S: Final = 0.05
-
-
-class Hints:
-    """Wake-up inside one process (`ports.WorkHints`)."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def notify(self, count: int = 1, ids: Sequence[str] = ()) -> None:
-        if count or ids:
-            self._event.set()
-
-    async def wait(self, timeout_s: float) -> None:
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._event.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._event.clear()
 
 
 class Worker:

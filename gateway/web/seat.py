@@ -34,6 +34,8 @@ class Seat:
     #: Sockets that another process listens on for us; None: we take the configured address.
     public: socket.socket | None = None
     admin: socket.socket | None = None
+    #: Where the processes of the group ask each other for help, to read and to write (`pipeline.hints`).
+    hints: tuple[int, int] | None = None
 
     @property
     def shares_listeners(self) -> bool:

@@ -10,7 +10,7 @@ from kombu import Connection
 
 from gateway.bus.hints import BATCH, MOST_IDS, SINGLE, BrokerHints, Hint, hints_of
 from gateway.bus.link import Broker
-from gateway.pipeline.worker import Hints
+from gateway.pipeline.hints import Hints
 from tests.bus.broker import PrivateBroker
 
 SHARE = 10

@@ -119,7 +119,9 @@ def test_notifications_are_shown_again_until_they_are_confirmed(at_gateway: Comm
 def test_people_see_each_with_its_place_and_data(at_gateway: Command, tmp_path: Path) -> None:
     body = status()
     at_gateway("message", STATUS, written(tmp_path, body), "--party", "licensing")
-    lines = at_gateway("notifications", "--party", "sc-01", "--cursor", "0", "--limit", "1000").out.splitlines()
+    lines = at_gateway(
+        "notifications", "--party", "sc-01", "--cursor", "0", "--limit", "1000"
+    ).out.splitlines()
     shown = list(zip(lines[::2], map(json.loads, lines[1::2]), strict=True))
     head = next(head for head, data in shown if data.get("version") == body["version"])
     assert f"{STATUS}  LIC-1001" in head

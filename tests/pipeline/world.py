@@ -23,9 +23,9 @@ from gateway.observe.metrics import Metrics
 from gateway.pipeline.admit import admit
 from gateway.pipeline.carry import carry
 from gateway.pipeline.engine import Engine
+from gateway.pipeline.hints import Hints
 from gateway.pipeline.inquire import inquire
 from gateway.pipeline.intake import Receipt, Submission
-from gateway.pipeline.worker import Hints
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.settings import Settings, demo_profile, load
 from gateway.states import State

@@ -11,7 +11,7 @@ from typing import Any, Final
 from gateway.errors import Unavailable, Uncertain
 from gateway.http.connection import HttpReply
 from gateway.message import PartyId
-from gateway.pipeline.worker import Hints
+from gateway.pipeline.hints import Hints
 from gateway.settings.parties import Webhook
 from tests.simulation.loop import VirtualLoop
 
