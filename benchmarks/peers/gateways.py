@@ -30,7 +30,7 @@ _QUIET: Final = {"gateway.yaml": [("log_level: info", "log_level: warning")]}
 #: More calls at once than shipped, for partners that take long.
 _PATIENT: Final = {
     "gateway.yaml": [*_QUIET["gateway.yaml"], ("in_flight: 128", "in_flight: 512")],
-    "destinations.yaml": [("concurrency: 32", "concurrency: 256")],
+    "destinations.yaml": [("concurrency: 64", "concurrency: 256")],
 }
 _SIGNERS: Final = ("nic", "passports", "foreign-affairs")
 

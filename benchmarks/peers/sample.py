@@ -33,7 +33,7 @@ class Plan:
 
     warm_up: int = 100
     idle: int = 100
-    applications: int = 1000
+    applications: int = 2000
     half_load_s: float = 4.0
     #: To partners that take `partner_ms`; 0: not measured.
     slow: int = 1000

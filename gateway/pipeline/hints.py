@@ -48,12 +48,12 @@ class Hints:
 class GroupHints:
     """Inside one process, and to and from the others of its group (`ports.WorkHints`).
 
-    They share a pipe. A byte in it asks for one of them to claim; whoever has nothing to carry reads it, so one
-    that is full leaves it to another.
+    They share a pipe. A byte in it asks for one of them to claim; whoever has nothing to carry reads it, so
+    one that is full leaves it to another.
     """
 
     def __init__(self, local: Hints, pipe: tuple[int, int], *, share: int, carries: bool) -> None:
-        """`pipe`: where to read and to write, both without waiting. `carries`: whether this process claims."""
+        """`pipe`: its ends, to read and to write without waiting. `carries`: whether this process claims."""
         self._local = local
         self._reads, self._writes = pipe
         self._share = share

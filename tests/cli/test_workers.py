@@ -7,10 +7,11 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,8 +53,8 @@ class Group:
         found = re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE)
         return sum(map(float, found))
 
-    def send(self, lines: int, seed: int) -> str:
-        """A batch, sent and final; its id."""
+    def send(self, lines: int, seed: int, *, wait: bool = True) -> str:
+        """A batch, sent and, unless `wait` says otherwise, final; its id."""
         sample = self.home.run(
             "sample",
             "--applications",
@@ -67,7 +68,8 @@ class Group:
         )
         file = self.home.folder / f"batch-{seed}.json"
         file.write_bytes(sample.stdout)
-        sent = self.home.run("send", str(file), "--center", "sc-01", "--wait", "--json", **self.env)
+        options = ("--center", "sc-01", "--json", *(("--wait",) if wait else ()))
+        sent = self.home.run("send", str(file), *options, **self.env)
         assert sent.returncode == 0, sent.stderr
         found: str = json.loads(sent.stdout)["batch_id"]
         return found
@@ -191,6 +193,25 @@ def test_at_the_embedded_ledger_every_process_does_everything(tmp_path: Path) ->
     found = Installation(tmp_path).run("serve", "--workers", "2", "--role", "api")
     assert found.returncode == 2
     assert b"SQLite" in found.stderr
+
+
+def test_one_that_has_nothing_to_carry_helps_without_having_to_look(tmp_path: Path) -> None:
+    rarely = {"gateway.yaml": [("sweep_interval_s: 0.2", "sweep_interval_s: 600")]}
+    group = Group(Installation(tmp_path, changes=rarely), {})
+    try:
+        group.home.start_partners()
+        group.start()
+        until(lambda: group.logged("started") == 2)
+        group.send(500, seed=4, wait=False)
+        with closing(sqlite3.connect(group.home.data / "gateway.db")) as ledger:
+            until(lambda: len(_who_issued(ledger)) == 2, within_s=20)
+    finally:
+        group.home.stop()
+
+
+def _who_issued(ledger: sqlite3.Connection) -> set[str]:
+    """The processes that carried an application to its end, each by its chain of the journal."""
+    return {chain for (chain,) in ledger.execute("SELECT DISTINCT chain FROM audit WHERE action = 'issue'")}
 
 
 def test_an_orphan_keeps_everybody_else_from_the_embedded_ledger(tmp_path: Path) -> None:
