@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from gateway.clock import micros, moment
 from gateway.errors import LeaseLost
-from gateway.ledger.port import AttemptRecord, Claimed, Move
+from gateway.ledger.port import AttemptRecord, Claimed, Doubt, Move
 from gateway.message import Absent, Answered, AttemptEnd, Contested, Declined, Operation
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
@@ -108,7 +108,7 @@ async def _absent(journey: Journey, operation: Operation, record: AttemptRecord,
     asked_now = replace(record, started_at=min(record.started_at, engine.now()))
     if not proven_absent(
         _absences([*known.attempts, asked_now], operation),
-        moment(known.send_by or journey.message.received_at),
+        _last_sent(known, journey),
         _longest_processing(destination),
         timedelta(seconds=destination.inquiry.interval_s),
     ):
@@ -136,9 +136,9 @@ def _absences(attempts: Sequence[AttemptRecord], operation: Operation) -> list[d
     return denials
 
 
-def _send_by(journey: Journey) -> datetime:
+def _last_sent(known: Claimed | Doubt, journey: Journey) -> datetime:
     """The latest instant at which the request may have been sent."""
-    return moment(journey.message.send_by or journey.message.received_at)
+    return moment(known.send_by or journey.message.received_at)
 
 
 def _longest_processing(destination: Destination) -> timedelta:
@@ -148,12 +148,12 @@ def _longest_processing(destination: Destination) -> timedelta:
 def _ask_again(journey: Journey, operation: Operation, engine: Engine) -> Move:
     destination = engine.destination(operation)
     now = engine.clock.now()
-    if now - _send_by(journey) > timedelta(seconds=destination.inquiry.review_after_s):
+    if now - _last_sent(journey.message, journey) > timedelta(seconds=destination.inquiry.review_after_s):
         return _review(journey, "undecided_too_long", engine)
     at = next_inquiry_at(
         now,
         now,
-        _send_by(journey),
+        _last_sent(journey.message, journey),
         _longest_processing(destination),
         timedelta(seconds=destination.inquiry.interval_s),
     )
