@@ -8,7 +8,6 @@ again under the same key, and the abandoned remains are discarded); after it, th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Final
 
 from gateway.errors import Conflict, Refused
@@ -32,7 +31,7 @@ from gateway.pipeline.validate import (
     validate_header,
     validate_line,
 )
-from gateway.ports import ReadHeader, ReadItem, ReadLine
+from gateway.ports import ReadHeader
 
 #: What a batch itself is kept as.
 BATCH: Final = "visa.batch"
@@ -89,7 +88,7 @@ async def _receive(
     tally = Tally(companions=companions(rules))
     intake = OpenIntake(submission, batch_id, token, key, _NO_FACTS)
     pause = Pause()
-    async for chunk in _chunks(body.items(), engine.settings.gateway.intake.chunk_lines):
+    async for chunk in body.chunks(engine.settings.gateway.intake.chunk_lines):
         if isinstance(chunk, ReadHeader):
             facts = validate_header(chunk)
             await authorise(submission.party, facts, engine, dry_run=submission.dry_run)
@@ -105,26 +104,12 @@ async def _receive(
             person = person_key(checked, intake.facts.season, engine.vault)
             checked = refuse_repeated(checked, person, tally)
             lines.append((checked, None if checked.violations else person))
-            await pause.if_due()
+            if pause.due():
+                await pause.begin()
         lines = await refuse_unknown_photos(lines, submission.party, engine)
         await record_lines(lines, intake, tally, engine)
     await reject_unaccompanied(intake, tally, engine)
     return await _answer(intake, tally, await body.digest(), engine)
-
-
-async def _chunks(items: AsyncIterator[ReadItem], size: int) -> AsyncIterator[ReadHeader | list[ReadLine]]:
-    """The header by itself, then the lines, `size` at a time."""
-    chunk: list[ReadLine] = []
-    async for item in items:
-        if isinstance(item, ReadHeader):
-            yield item
-            continue
-        chunk.append(item)
-        if len(chunk) >= size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 async def _answer(intake: OpenIntake, tally: Tally, digest: bytes, engine: Engine) -> Receipt:
