@@ -212,8 +212,9 @@ class SqlLedger(
     async def use_token(
         self, party: PartyId, jti: str, idempotency_key: str, *, expires_at: Micros, now: Micros
     ) -> bool:
+        # Should a power cut take it back, it takes back what the token was used for as well, which came later.
         return await self._write(
-            lambda tx: operating.use_token(tx, party, jti, idempotency_key, expires_at, now)
+            lambda tx: operating.use_token(tx, party, jti, idempotency_key, expires_at, now), durable=False
         )
 
     async def put_reference(self, records: Sequence[port.ReferenceRecord]) -> None:
