@@ -29,7 +29,7 @@ class BodyReader:
         self._hash = hashlib.sha256(f"{submission.media_type}\n{submission.mode}\n".encode())
 
     async def chunks(self, size: int) -> AsyncIterator[ReadHeader | list[ReadLine]]:
-        """The header by itself, then the lines, `size` at a time.
+        """The header by itself, then the lines, `size` at a time; only the last ones may be fewer.
 
         Raises `Refused` when the body as a whole can't be read: what was read before it is lost.
         """
