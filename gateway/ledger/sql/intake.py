@@ -129,9 +129,9 @@ def accept_batch(
         raise LeaseLost(batch_id)
     recorded = _judged(tx, last, duplicate)
     _accept(tx, batch_id, intake_token, acceptance(recorded))
-    insert_messages(tx, [_released(line) for line in recorded])
     # A small batch goes at once; what a large one has left is released by the sweeper, chunk by chunk.
     release_lines(tx, batch_id, 0, _RELEASED_AT_ONCE)
+    insert_messages(tx, [_released(line) for line in recorded])
     tx.counters.settle(batch_id)
     return recorded
 
