@@ -27,7 +27,7 @@ from gateway.http import HttpClient
 from gateway.http.tls import partner_context
 from gateway.ledger.key_files import root_key
 from gateway.ledger.signer_file import FileSigner
-from gateway.ledger.vault import Vault, open_vault
+from gateway.ledger.vault import Vault, buckets, open_vault
 from gateway.message import Operation
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.engine import Engine
@@ -175,7 +175,7 @@ def rebuild(settings: Settings, engine: Engine) -> Replacement:
         engine=replace(
             engine,
             settings=settings,
-            vault=Vault(engine.vault.keys, lambda kind: retention.bucket(kind, today())),
+            vault=Vault(engine.vault.keys, buckets(retention, today)),
             need_to_know=NeedToKnow(settings.confidentiality),
             partners=partners,
         ),

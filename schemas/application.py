@@ -173,19 +173,14 @@ class BatchHeader(Record):
     season: Annotated[int, Field(ge=1343, le=1500), BeforeValidator(_season), PUBLIC]
 
 
-def canonical(application: VisaApplication) -> dict[str, Any]:
-    """The application as nested JSON values without absent fields: what is stored and projected."""
-    return application.model_dump(exclude_none=True)
-
-
-def person_fields(application: VisaApplication) -> tuple[str, str, str]:
+def person_fields(application: Mapping[str, Any]) -> tuple[str, str, str]:
     """What makes two applications one person's: passport number, issuing state, visa type.
 
-    Normalised (upper case, no filler), so that one passport has one spelling.
+    Of a canonical application. Normalised (upper case, no filler), so that one passport has one spelling.
     """
-    passport = application.passport
-    number = passport.number.upper().replace("<", "")
-    return number, passport.issuing_state.upper(), application.visa_type
+    passport = application["passport"]
+    number = passport["number"].upper().replace("<", "")
+    return number, passport["issuing_state"].upper(), application["visa_type"]
 
 
 @cache

@@ -49,8 +49,14 @@ def countries() -> Mapping[str, Country]:
 
 def is_known(code: str, *, specimens: bool = False) -> bool:
     """Whether `code` may stand in a field. `UTO` only with `specimens`."""
-    country = countries().get(code)
-    return country is not None and (specimens or country.kind is not Kind.SPECIMEN)
+    return code in _known(specimens)
+
+
+@cache
+def _known(specimens: bool) -> frozenset[str]:
+    return frozenset(
+        code for code, country in countries().items() if specimens or country.kind is not Kind.SPECIMEN
+    )
 
 
 def from_mrz(code: str) -> str:

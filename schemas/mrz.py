@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
-from itertools import cycle, islice
-from operator import mul
 from typing import Final
+
+from msgspec import Struct
 
 LINE_LENGTH: Final = 44
 _NAME_LENGTH: Final = 39
-_WEIGHTS: Final = tuple(islice(cycle((7, 3, 1)), LINE_LENGTH))
 _VALUES: Final = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<", bytes([*range(36), 0]))
 _LINE: Final = re.compile(r"[A-Z0-9<]{44}")
 _NOT_A_LETTER: Final = re.compile("[^A-Z]+")
@@ -30,8 +28,7 @@ class NotAnMrzError(ValueError):
     """The lines are not 44 characters each of A-Z, 0-9 and the filler `<`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mrz:
+class Mrz(Struct, frozen=True):
     """The parts of a machine readable zone, without fillers unless said otherwise."""
 
     document_code: str
@@ -54,8 +51,7 @@ class Mrz:
     optional: str
 
 
-@dataclass(frozen=True, slots=True)
-class CheckDigit:
+class CheckDigit(Struct, frozen=True):
     """One of the five check digits of line 2."""
 
     #: `number`, `birth_date`, `expiry_date`, `optional` or `composite`.
@@ -114,7 +110,7 @@ def _values(text: str) -> bytes:
 
 
 def _digit_over(values: bytes) -> str:
-    return "0123456789"[sum(map(mul, values, _WEIGHTS)) % 10]
+    return "0123456789"[(7 * sum(values[::3]) + 3 * sum(values[1::3]) + sum(values[2::3])) % 10]
 
 
 def _may_be_filler(digit: CheckDigit, stated: str, line2: str) -> bool:
@@ -184,7 +180,9 @@ def wrong_names(mrz: Mrz, *, given: str, family: str, between: tuple[str, ...] =
     leading part of `between` (the father's and grandfather's names); a zone without a secondary may hold
     the only name a person has, which then stands in both fields, or the whole name in a row.
     """
-    secondaries = [" ".join((given, *between[:count])) for count in range(len(between) + 1)]
+    secondaries = [given]
+    for name in between:
+        secondaries.append(f"{secondaries[-1]} {name}")
     if not mrz.secondary:
         wholes = [f"{secondary} {family}" for secondary in secondaries]
         if mrz.name_may_be_cut or given.upper() == family.upper():
@@ -198,8 +196,9 @@ def wrong_names(mrz: Mrz, *, given: str, family: str, between: tuple[str, ...] =
 def _fits_any(names: list[str], zone: str, mrz: Mrz) -> bool:
     """Spaces, hyphens and marks do not count: issuers differ in them."""
     letters = zone.replace(" ", "")
-    if any(_NOT_A_LETTER.sub("", name.upper()) == letters for name in names):
-        return True
+    for name in names:
+        if _NOT_A_LETTER.sub("", name.upper()) == letters:
+            return True
     return mrz.name_may_be_cut and any(_is_cut_of(zone, name) for name in names)
 
 

@@ -1,8 +1,8 @@
 """Telephone numbers in E.164 with a leading plus sign.
 
-The number is split by our own lookup of the calling code and judged by the library's numbering plans:
-its parser, which guesses at spaces, brackets and trunk zeros, would cost most of the time and accept
-what is not E.164. Where a calling code is one region's alone, its plan is taken out of the library once.
+The number is split by our own lookup of the calling code and judged by the library's numbering plans, which
+are taken out of it once: its parser, which guesses at spaces, brackets and trunk zeros, would cost most of
+the time and accept what is not E.164.
 """
 
 from __future__ import annotations
@@ -35,21 +35,22 @@ def _is_held(digits: str) -> bool:
     for length in (1, 2, 3):
         code = int(digits[:length])
         if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-            fits = _plan(code)
             national = digits[length:]
-            return fits(national) if fits is not None else _judged(code, national)
+            return any(fits(national) for fits in _plans(code))
     return False
 
 
 @cache
-def _plan(code: int) -> Fits | None:
-    """The numbering plan of a calling code. None: several regions share it, and the library tells which."""
+def _plans(code: int) -> tuple[Fits, ...]:
+    """The numbering plan of each region that has this calling code: a number is good that any of them has."""
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
-    plan = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, regions[0])
-    if len(regions) > 1 or plan is None:
-        return None
-    general = _description(plan.general_desc)
-    sorts = [sort for name in _SORTS if (sort := _description(getattr(plan, name))) is not None]
+    found = (phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, name) for name in regions)
+    return tuple(_plan(given) for given in found if given is not None)
+
+
+def _plan(given: Any) -> Fits:
+    general = _description(given.general_desc)
+    sorts = [sort for name in _SORTS if (sort := _description(getattr(given, name))) is not None]
 
     def fits(national: str) -> bool:
         return general is not None and general(national) and any(sort(national) for sort in sorts)
@@ -63,21 +64,3 @@ def _description(given: Any) -> Fits | None:
         return None
     lengths, matches = given.possible_length, re.compile(given.national_number_pattern).fullmatch
     return lambda national: (not lengths or len(national) in lengths) and matches(national) is not None
-
-
-def _judged(code: int, national: str) -> bool:
-    number = _number(code, national)
-    return number is not None and phonenumbers.is_valid_number(number)
-
-
-def _number(code: int, national: str) -> phonenumbers.PhoneNumber | None:
-    """In Italy and a few other plans zeros lead the national number, and count."""
-    if not national:
-        return None
-    zeros = len(national) - len(national.lstrip("0"))
-    return phonenumbers.PhoneNumber(
-        country_code=code,
-        national_number=int(national),
-        italian_leading_zero=bool(zeros) or None,
-        number_of_leading_zeros=zeros if zeros > 1 else None,
-    )

@@ -15,15 +15,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Final
 
 from schemas import hijri, mrz
-from schemas.application import MAX_PHOTO_BYTES, BatchHeader, VisaApplication
+from schemas.application import MAX_PHOTO_BYTES, BatchHeader, VisaApplication, leaves
 from schemas.codes import table
 from schemas.countries import from_mrz, is_known
 from schemas.phones import is_phone
-from schemas.structure import Location, examine, pointer
+from schemas.structure import Location, examine, pointer, valid
 from schemas.violation import Violation
 
 
@@ -55,10 +55,11 @@ class ApplicationRules:
     latest_arrival: date | None = None
 
 
-def check_application(raw: object, rules: ApplicationRules) -> VisaApplication | tuple[Violation, ...]:
-    """The application, or every violation of it in the order of their pointers."""
-    application, faults = examine(VisaApplication, raw)
-    line = _Line(_well_formed(raw, faults))
+def check_application(raw: object, rules: ApplicationRules) -> dict[str, Any] | tuple[Violation, ...]:
+    """The application in its canonical form, or every violation of it in the order of their pointers."""
+    application = valid(VisaApplication, raw)
+    faults = examine(VisaApplication, raw)[1] if application is None else {}
+    line = _Line(raw, faults)
     violations = list(faults.values())
     for rule in RULES:
         for found in rule(line, rules):
@@ -85,7 +86,6 @@ def _in_order(violations: Iterable[Violation]) -> tuple[Violation, ...]:
 
 # --- a line as the rules see it ---------------------------------------------------------------------
 
-_RECORDS: Final = ("passport", "name", "mahram", "travel")
 _DATES: Final = (
     "passport.issue_date",
     "passport.expiry_date",
@@ -95,28 +95,40 @@ _DATES: Final = (
 )
 
 
-def _well_formed(raw: object, faults: Mapping[Location, Violation]) -> dict[str, Any]:
-    """Every leaf that is as its model says, by dotted path; records stand beside their leaves."""
-    if not isinstance(raw, dict) or () in faults:
-        return {}
-    leaves = dict(raw)
-    for name in _RECORDS:
-        inner = raw.get(name)
-        if isinstance(inner, dict):
-            for key, value in inner.items():
-                leaves[f"{name}.{key}"] = value
-    for location in faults:
-        leaves.pop(".".join(part for part in location if isinstance(part, str)), None)
-    return leaves
+#: The Hijri twin of each.
+_TWINS: Final = tuple((path, f"{path}_hijri") for path in _DATES)
+#: By record: the dotted path of each of its leaves.
+_INSIDE: Final = {
+    record: {
+        path.removeprefix(f"{record}."): path
+        for path, _ in leaves(VisaApplication)
+        if path.startswith(f"{record}.")
+    }
+    for record in ("passport", "name", "mahram", "travel")
+}
 
 
 class _Line(dict[str, Any]):
-    """The well-formed leaves of one application by dotted path, and its dates."""
+    """Every leaf of one application that is as its model says, by dotted path, beside the records."""
 
-    @cached_property
-    def dates(self) -> dict[str, date | None]:
-        """The five dates by path; None for an absent one and one that no calendar has."""
-        return {path: _date(self.get(path)) for path in _DATES}
+    __slots__ = ("dates",)
+
+    def __init__(self, raw: object, faults: Mapping[Location, Violation]) -> None:
+        if isinstance(raw, dict) and () not in faults:
+            super().__init__(raw)
+            self._take_leaves()
+        for location in faults:
+            self.pop(".".join(part for part in location if isinstance(part, str)), None)
+        #: The five dates by path; None for an absent one and one that no calendar has.
+        self.dates = {path: _date(self.get(path)) for path in _DATES}
+
+    def _take_leaves(self) -> None:
+        for record, paths in _INSIDE.items():
+            inner = self.get(record)
+            if isinstance(inner, dict):
+                for key, value in inner.items():
+                    if key in paths:
+                        self[paths[key]] = value
 
 
 def _date(text: str | None) -> date | None:
@@ -175,17 +187,17 @@ def _dates_exist(line: _Line, _rules: ApplicationRules) -> Iterator[Violation]:
 
 
 def _hijri_twins_agree(line: _Line, _rules: ApplicationRules) -> Iterator[Violation]:
-    for path, day in line.dates.items():
-        twin = line.get(f"{path}_hijri")
-        if day is None or twin is None:
+    for path, twin in _TWINS:
+        day, stated = line.dates[path], line.get(twin)
+        if day is None or stated is None:
             continue
         try:
-            agree = hijri.agree(day, twin)
+            agree = hijri.agree(day, stated)
         except hijri.OutsideCalendarError:
-            yield _at(f"{path}_hijri", "hijri_out_of_range")
+            yield _at(twin, "hijri_out_of_range")
         else:
             if not agree:
-                yield _at(f"{path}_hijri", "date_mismatch")
+                yield _at(twin, "date_mismatch")
 
 
 def _photo_is_a_jpeg(line: _Line, _rules: ApplicationRules) -> Iterator[Violation]:
@@ -258,6 +270,7 @@ def _is_too_long(stay: timedelta, rules: ApplicationRules) -> bool:
     return rules.max_stay_days is not None and stay.days > rules.max_stay_days
 
 
+@lru_cache(1024)
 def months_after(day: date, months: int) -> date:
     """The same day `months` later, or the last day of that month where it is shorter."""
     years, month = divmod(day.month - 1 + months, 12)

@@ -157,8 +157,19 @@ class Ledger(Keeping, Duties, Partners, Restoring, Watching, Capacity, Protocol)
         that is rejected already stays as it is. Raises `LeaseLost`.
         """
 
-    async def accept_batch(self, acceptance: Acceptance) -> None:
-        """The commit behind the 202. Raises `LeaseLost`."""
+    async def accept_batch(
+        self,
+        batch_id: BatchId,
+        intake_token: str,
+        last: Sequence[NewMessage],
+        duplicate: Callable[[NewMessage], NewMessage],
+        acceptance: Callable[[Sequence[NewMessage]], Acceptance],
+    ) -> Sequence[NewMessage]:
+        """The commit behind the 202: the last lines, recorded as `add_lines` does, and the batch with them.
+
+        `acceptance` is made of those lines as they will be recorded; nothing was written yet, so it may
+        refuse. It may be asked more than once. Raises `LeaseLost`, and what `acceptance` raises.
+        """
 
     async def abandon_batch(self, batch_id: BatchId, intake_token: str) -> None:
         """Remove a batch that was being received, with its lines. Safe to call again."""

@@ -88,8 +88,6 @@ class NewMessage(Struct, frozen=True):
 class Acceptance(Struct, frozen=True):
     """The commit behind a 202: the batch, whole, with the receipt that its repetitions get."""
 
-    batch_id: BatchId
-    intake_token: str
     facts: BatchFacts
     payload_sha: bytes
     lines: int

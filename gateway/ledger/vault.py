@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,7 +75,13 @@ def open_vault(directory: Path, retention: Retention, clock: Clock, root: bytes 
 
     Raises `Misconfigured` when a key file has the wrong size or others may read it.
     """
-    return Vault(KeyFiles(directory, root), lambda kind: retention.bucket(kind, clock.today()))
+    return Vault(KeyFiles(directory, root), buckets(retention, clock.today))
+
+
+def buckets(retention: Retention, today: Callable[[], date]) -> Callable[[str], str]:
+    """The retention bucket of a kind of message that is recorded now; put together once a day."""
+    bucket = lru_cache(256)(retention.bucket)
+    return lambda kind: bucket(kind, today())
 
 
 class Vault:

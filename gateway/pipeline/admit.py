@@ -8,7 +8,6 @@ again under the same key, and the abandoned remains are discarded); after it, th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Final
 
 from gateway.errors import Conflict, Refused
@@ -22,7 +21,7 @@ from gateway.pipeline.intake import OpenIntake, Receipt, Submission, Tally
 from gateway.pipeline.mahram import companions, reject_unaccompanied
 from gateway.pipeline.photos import refuse_unknown_photos
 from gateway.pipeline.read import BodyReader, Pause
-from gateway.pipeline.record import KIND, accept, intake_until, kept_rejection, record_lines
+from gateway.pipeline.record import KIND, Lines, accept, intake_until, kept_rejection, record_lines
 from gateway.pipeline.validate import (
     controls_in_force,
     in_season,
@@ -32,7 +31,7 @@ from gateway.pipeline.validate import (
     validate_header,
     validate_line,
 )
-from gateway.ports import ReadHeader, ReadItem, ReadLine
+from gateway.ports import ReadHeader
 
 #: What a batch itself is kept as.
 BATCH: Final = "visa.batch"
@@ -87,9 +86,11 @@ async def _receive(
     body = BodyReader(submission, engine.settings.gateway.intake)
     rules = rules_of(await controls_in_force(engine), engine.clock.today())
     tally = Tally(companions=companions(rules))
+    size = engine.settings.gateway.intake.chunk_lines
+    last: Lines = []
     intake = OpenIntake(submission, batch_id, token, key, _NO_FACTS)
     pause = Pause()
-    async for chunk in _chunks(body.items(), engine.settings.gateway.intake.chunk_lines):
+    async for chunk in body.chunks(size):
         if isinstance(chunk, ReadHeader):
             facts = validate_header(chunk)
             await authorise(submission.party, facts, engine, dry_run=submission.dry_run)
@@ -99,41 +100,36 @@ async def _receive(
             raise Refused("header_missing", status=422)
         if engine.pressure is not None:
             engine.pressure.refuse_the_rest()
-        lines = []
+        lines: Lines = []
         for line in chunk:
             checked = in_season(validate_line(line, rules), intake.facts.season)
             person = person_key(checked, intake.facts.season, engine.vault)
             checked = refuse_repeated(checked, person, tally)
             lines.append((checked, None if checked.violations else person))
-            await pause.if_due()
+            if pause.due():
+                await pause.begin()
         lines = await refuse_unknown_photos(lines, submission.party, engine)
-        await record_lines(lines, intake, tally, engine)
+        if len(lines) < size and _waits_for_the_end(intake, tally):
+            last = lines
+        else:
+            await record_lines(lines, intake, tally, engine)
     await reject_unaccompanied(intake, tally, engine)
-    return await _answer(intake, tally, await body.digest(), engine)
+    return await _answer(last, intake, tally, await body.digest(), engine)
 
 
-async def _chunks(items: AsyncIterator[ReadItem], size: int) -> AsyncIterator[ReadHeader | list[ReadLine]]:
-    """The header by itself, then the lines, `size` at a time."""
-    chunk: list[ReadLine] = []
-    async for item in items:
-        if isinstance(item, ReadHeader):
-            yield item
-            continue
-        chunk.append(item)
-        if len(chunk) >= size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+def _waits_for_the_end(intake: OpenIntake, tally: Tally) -> bool:
+    """Whether the lines that fill no chunk any more are recorded by the accepting commit.
+
+    A dry run has none, and where a mahram must be in the batch all lines have to be recorded before.
+    """
+    return intake.batch_id is not None and tally.companions is None
 
 
-async def _answer(intake: OpenIntake, tally: Tally, digest: bytes, engine: Engine) -> Receipt:
-    if tally.lines == 0:
-        raise Refused("batch_empty", status=422)
-    if intake.submission.mode == "all_or_nothing" and tally.rejected:
-        raise AllOrNothing(tally)
-    if intake.batch_id is not None:
-        await accept(intake, tally, digest, engine)
+async def _answer(last: Lines, intake: OpenIntake, tally: Tally, digest: bytes, engine: Engine) -> Receipt:
+    if intake.batch_id is None:
+        tally.check(intake.submission.mode)
+    else:
+        await accept(last, intake, tally, digest, engine)
     _measure(intake, tally, engine)
     return Receipt(
         batch_id=intake.batch_id,
@@ -142,14 +138,6 @@ async def _answer(intake: OpenIntake, tally: Tally, digest: bytes, engine: Engin
         more_rejected=tally.rejected > len(tally.named),
         dry_run=intake.submission.dry_run,
     )
-
-
-class AllOrNothing(Refused):
-    """`mode=all_or_nothing`, and some line is wrong: nothing was recorded. `rejected` names the lines."""
-
-    def __init__(self, tally: Tally) -> None:
-        super().__init__("all_or_nothing_rejected", status=422)
-        self.rejected = tuple(tally.named)
 
 
 async def _first_answer(submission: Submission, first: AlreadyAccepted, engine: Engine) -> Receipt:

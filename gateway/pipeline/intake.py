@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from msgspec import Struct
 
+from gateway.errors import Refused
 from gateway.ledger.vault import DataKey
 from gateway.message import BatchFacts, BatchId, PartyId
 from gateway.policies.companions import Companions
@@ -57,6 +58,14 @@ class Receipt:
     dry_run: bool = False
 
 
+class AllOrNothing(Refused):
+    """`mode=all_or_nothing`, and some line is wrong: nothing was recorded. `rejected` names the lines."""
+
+    def __init__(self, rejected: Sequence[Rejection]) -> None:
+        super().__init__("all_or_nothing_rejected", status=422)
+        self.rejected = tuple(rejected)
+
+
 class CheckedLine(Struct, frozen=True):
     """One line after validation: `body` is canonical, or there are `violations`."""
 
@@ -99,6 +108,20 @@ class Tally:
         if len(self.named) < MAX_NAMED or rejection.line < self.named[-1].line:
             insort(self.named, rejection, key=lambda named: named.line)
             del self.named[MAX_NAMED:]
+
+    def with_lines(self, lines: Iterable[CheckedLine]) -> Tally:
+        """What this would be with these lines added."""
+        tally = replace(self, codes=Counter(self.codes), named=list(self.named))
+        for line in lines:
+            tally.add(line)
+        return tally
+
+    def check(self, mode: Mode) -> None:
+        """Raises `Refused` for a batch that can't be accepted as it is."""
+        if self.lines == 0:
+            raise Refused("batch_empty", status=422)
+        if mode == "all_or_nothing" and self.rejected:
+            raise AllOrNothing(self.named)
 
     def counts(self) -> dict[str, int]:
         """Lines by the state that a center sees first."""

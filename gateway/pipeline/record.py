@@ -6,7 +6,7 @@ The answer to the center (202) is given after that commit, never before it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -26,6 +26,8 @@ from gateway.values import replace
 from schemas.violation import Violation
 
 KIND = "visa.application"
+#: Lines that were checked, each with the person it is for unless it is rejected.
+Lines = list[tuple[CheckedLine, bytes | None]]
 
 
 def new_message(line: CheckedLine, person: bytes | None, intake: OpenIntake, engine: Engine) -> NewMessage:
@@ -90,38 +92,51 @@ def _deadline(arrival_date: str | None) -> Micros | None:
     return micros(datetime.combine(end, time(), RIYADH))
 
 
-async def record_lines(
-    lines: list[tuple[CheckedLine, bytes | None]], intake: OpenIntake, tally: Tally, engine: Engine
-) -> None:
-    """Add lines to the batch being received. A person with a live application elsewhere is a duplicate."""
+class _Recording:
+    """Lines on their way into the ledger. A person with a live application elsewhere is a duplicate."""
+
+    def __init__(self, lines: Lines, intake: OpenIntake, engine: Engine) -> None:
+        self._vault, self._party = engine.vault, intake.submission.party
+        self.messages = [new_message(line, person, intake, engine) for line, person in lines]
+        self._lines = {message.id: line for message, (line, _) in zip(self.messages, lines, strict=True)}
+
+    def duplicate(self, message: NewMessage) -> NewMessage:
+        """The message as it is recorded when its person turns out to have another live application."""
+        line = _duplicate(self._lines[message.id])
+        key = self._vault.data_key(message.id, message.data_key)
+        return as_rejected(message, line, self._party, key, self._vault)
+
+    def lines(self, recorded: Sequence[NewMessage]) -> Iterator[CheckedLine]:
+        """The lines as they were recorded."""
+        for message in recorded:
+            line = self._lines[message.id]
+            yield _duplicate(line) if message.outcome and not line.violations else line
+
+    def count(self, recorded: Sequence[NewMessage], tally: Tally) -> None:
+        """They are in the ledger."""
+        for message, line in zip(recorded, self.lines(recorded), strict=True):
+            tracing.born(message.id, kind=KIND, state=message.state)
+            tally.add(line)
+
+
+async def record_lines(lines: Lines, intake: OpenIntake, tally: Tally, engine: Engine) -> None:
+    """Add lines to the batch being received."""
     if intake.batch_id is None:
         await _check_only(lines, tally, engine)
         return
-    messages = {}
-    for line, person in lines:
-        message = new_message(line, person, intake, engine)
-        messages[message.id] = (message, line)
-
-    def duplicate(message: NewMessage) -> NewMessage:
-        line = _duplicate(messages[message.id][1])
-        key = engine.vault.data_key(message.id, message.data_key)
-        return as_rejected(message, line, intake.submission.party, key, engine.vault)
-
+    recording = _Recording(lines, intake, engine)
     recorded = await engine.ledger.add_lines(
         intake.batch_id,
         intake.token,
-        [message for message, _ in messages.values()],
-        duplicate,
+        recording.messages,
+        recording.duplicate,
         intake_until=intake_until(engine),
     )
     crash_point("after_lines")
-    for message in recorded:
-        tracing.born(message.id, kind=KIND, state=message.state)
-        line = messages[message.id][1]
-        tally.add(_duplicate(line) if message.outcome and not line.violations else line)
+    recording.count(recorded, tally)
 
 
-async def _check_only(lines: list[tuple[CheckedLine, bytes | None]], tally: Tally, engine: Engine) -> None:
+async def _check_only(lines: Lines, tally: Tally, engine: Engine) -> None:
     taken = await engine.ledger.holders([person for _, person in lines if person is not None])
     for line, person in lines:
         tally.add(_duplicate(line) if person in taken and not line.violations else line)
@@ -137,24 +152,30 @@ def intake_until(engine: Engine) -> Micros:
     return Micros(engine.now() + round(engine.settings.gateway.intake.lease_s * 1_000_000))
 
 
-async def accept(intake: OpenIntake, tally: Tally, digest: bytes, engine: Engine) -> None:
-    """The commit behind the 202."""
-    if intake.batch_id is None or intake.key is None:
+async def accept(last: Lines, intake: OpenIntake, tally: Tally, digest: bytes, engine: Engine) -> None:
+    """The commit behind the 202, with the lines that are not recorded yet. Raises what `Tally.check` does."""
+    if intake.batch_id is None:
         raise AssertionError("a dry run is not accepted")
-    crash_point("before_accept_commit")
-    await engine.ledger.accept_batch(
-        Acceptance(
-            batch_id=intake.batch_id,
-            intake_token=intake.token,
+    recording = _Recording(last, intake, engine)
+
+    def acceptance(recorded: Sequence[NewMessage]) -> Acceptance:
+        whole = tally.with_lines(recording.lines(recorded))
+        whole.check(intake.submission.mode)
+        return Acceptance(
             facts=intake.facts,
             payload_sha=digest,
-            lines=tally.lines,
-            sealed_receipt=seal_receipt(tally, intake, engine.vault),
+            lines=whole.lines,
+            sealed_receipt=seal_receipt(whole, intake, engine.vault),
             now=engine.now(),
             received_on=engine.clock.today(),
         )
+
+    crash_point("before_accept_commit")
+    recorded = await engine.ledger.accept_batch(
+        intake.batch_id, intake.token, recording.messages, recording.duplicate, acceptance
     )
     crash_point("after_accept_commit")
+    recording.count(recorded, tally)
     engine.hints.notify(tally.lines - tally.rejected)
     # Before the answer is put together the worker wakes, and the ledger begins its claim: one round each.
     for _ in range(2):

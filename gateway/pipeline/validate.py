@@ -15,7 +15,7 @@ from gateway.message import BatchFacts
 from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import CheckedLine, Tally
 from gateway.ports import ReadHeader, ReadLine
-from schemas.application import canonical, person_fields
+from schemas.application import person_fields
 from schemas.hijri import season as season_of
 from schemas.rules import ApplicationRules, MahramRule, check_application, check_header
 from schemas.violation import Violation
@@ -70,10 +70,10 @@ def validate_line(line: ReadLine, rules: ApplicationRules) -> CheckedLine:
     return CheckedLine(
         line.line,
         line.row,
-        checked.reference,
-        canonical(checked),
+        checked["reference"],
+        checked,
         person=person_fields(checked),
-        arrival_date=checked.travel.arrival_date,
+        arrival_date=checked["travel"]["arrival_date"],
     )
 
 

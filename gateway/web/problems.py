@@ -14,8 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway.errors import Conflict, LeaseLost, Refused, Unavailable
-from gateway.pipeline.admit import AllOrNothing
-from gateway.pipeline.intake import Rejection
+from gateway.pipeline.intake import AllOrNothing, Rejection
 from gateway.pipeline.pressure import IntakePaused
 from gateway.web.authentication import Unauthenticated
 from gateway.web.negotiation import language

@@ -26,7 +26,8 @@ async def stream(request: web.Request, media: str, pieces: AsyncIterator[bytes])
     pause = Pause()
     async for piece in pieces:
         waiting += piece
-        await pause.if_due()
+        if pause.due():
+            await pause.begin()
         if len(waiting) >= _WRITE_AT:
             await _write(request, response, waiting)
     await _write(request, response, waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.clock import micros
@@ -75,6 +76,14 @@ def rejected(message: NewMessage) -> NewMessage:
     return replace(message, state=State.COMPLETED, outcome=Outcome.REJECTED, code="duplicate_application")
 
 
+async def accept(
+    ledger: Ledger, batch: BatchOpening, clock: ManualClock, count: int, last: Sequence[NewMessage] = ()
+) -> Sequence[NewMessage]:
+    """Accept a batch of `count` lines, of which `last` come with the accepting commit."""
+    acceptance = Acceptance(FACTS, b"sha", count, b"receipt", now(clock), clock.today())
+    return await ledger.accept_batch(batch.batch_id, batch.intake_token, last, rejected, lambda _: acceptance)
+
+
 async def accepted_batch(
     ledger: Ledger, clock: ManualClock, count: int, key: str = "k", persons: list[bytes] | None = None
 ) -> BatchOpening:
@@ -83,11 +92,7 @@ async def accepted_batch(
     await ledger.begin_batch(batch)
     lines = [line(batch, n + 1, clock, person_key=persons[n] if persons else None) for n in range(count)]
     await ledger.add_lines(batch.batch_id, batch.intake_token, lines, rejected, intake_until=now(clock, s=60))
-    await ledger.accept_batch(
-        Acceptance(
-            batch.batch_id, batch.intake_token, FACTS, b"sha", count, b"receipt", now(clock), clock.today()
-        )
-    )
+    await accept(ledger, batch, clock, count)
     await ledger.sweep(now=now(clock), release=100_000)
     return batch
 

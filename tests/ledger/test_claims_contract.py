@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.ledger.port import Acceptance, BatchOpening, Claimed, Ledger, NewMessage, Note
+from gateway.ledger.port import Claimed, Ledger, NewMessage, Note
 from gateway.ledger.postgresql.connection import connect
 from gateway.ledger.postgresql.ledger import PostgresLedger
 from gateway.ledger.postgresql.writer import PostgresTransaction
@@ -26,7 +26,7 @@ from gateway.policies.urgency import lane_of, urgency
 from gateway.states import State
 from gateway.values import replace
 from tests.doubles import ManualClock
-from tests.ledger.records import FACTS, claim, line, move, now, opening
+from tests.ledger.records import accept, claim, line, move, now, opening
 from tests.postgresql import Server
 
 _DAY_S = 86_400.0
@@ -190,7 +190,7 @@ async def test_lines_of_a_batch_go_by_their_travel_day(ledger: Ledger, clock: Ma
     await ledger.begin_batch(opened)
     lines = [line(opened, n + 1, clock, deadline_at=now(clock, s=(20 - n) * _DAY_S)) for n in range(10)]
     await ledger.add_lines(opened.batch_id, opened.intake_token, lines, _same, intake_until=now(clock, s=60))
-    await accept(ledger, clock, opened, len(lines))
+    await accept(ledger, opened, clock, len(lines))
     assert [message.line for message in await claim(ledger, clock, limit=3)] == [10, 9, 8]
 
 
@@ -390,14 +390,6 @@ class _PostgresPlans(_Plans):
 
 def _same(message: NewMessage) -> NewMessage:
     return message
-
-
-async def accept(ledger: Ledger, clock: ManualClock, batch: BatchOpening, lines: int) -> None:
-    await ledger.accept_batch(
-        Acceptance(
-            batch.batch_id, batch.intake_token, FACTS, b"sha", lines, b"receipt", now(clock), clock.today()
-        )
-    )
 
 
 async def _run(ledger: Ledger, sql: str, values: tuple[Any, ...]) -> None:

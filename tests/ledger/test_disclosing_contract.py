@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gateway.ledger.journal import GIVE_REJECTED, Entry
-from gateway.ledger.port import Acceptance, EntriesWanted, Ledger
+from gateway.ledger.port import EntriesWanted, Ledger
 from gateway.message import Disclosure, Micros, PartyId
 from gateway.states import State
 from gateway.values import replace
 from tests.doubles import ManualClock
-from tests.ledger.records import FACTS, PARTY, claim, intent_move, line, now, opening, rejected
+from tests.ledger.records import PARTY, accept, claim, intent_move, line, now, opening, rejected
 
 PERSON, OTHER, THIRD = b"person", b"other", b"third"
 CALL = Disclosure("foreign-affairs", "issue", ("passport.number",), "Issuing", "3")
@@ -25,11 +25,7 @@ async def batch_of_three(ledger: Ledger, clock: ManualClock) -> str:
     await ledger.add_lines(
         batch.batch_id, batch.intake_token, [*lines, third], rejected, intake_until=now(clock, s=60)
     )
-    await ledger.accept_batch(
-        Acceptance(
-            batch.batch_id, batch.intake_token, FACTS, b"sha", 3, b"receipt", now(clock), clock.today()
-        )
-    )
+    await accept(ledger, batch, clock, 3)
     await ledger.sweep(now=now(clock), release=10)
     return batch.batch_id
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from gateway.errors import LeaseLost
-from gateway.ledger.port import Acceptance, BatchOpening, Ledger, MessageRow
+from gateway.errors import LeaseLost, Refused
+from gateway.ledger.port import Acceptance, BatchOpening, Ledger, MessageRow, NewMessage
 from gateway.message import PartyId
 from gateway.states import Outcome, PublicState, State
+from gateway.values import replace
 from tests.doubles import ManualClock
-from tests.ledger.records import FACTS, PARTY, claim, line, now, opening, rejected
+from tests.ledger.records import PARTY, accept, accepted_batch, claim, line, now, opening, rejected
 
 # --- photos ------------------------------------------------------------
 
@@ -74,18 +76,10 @@ async def reject(
     return sealed_for
 
 
-async def accept(ledger: Ledger, batch: BatchOpening, clock: ManualClock) -> None:
-    await ledger.accept_batch(
-        Acceptance(
-            batch.batch_id, batch.intake_token, FACTS, b"sha", 3, b"receipt", now(clock), clock.today()
-        )
-    )
-
-
 async def test_a_line_rejected_late_is_rejected_and_never_claimed(ledger: Ledger, clock: ManualClock) -> None:
     batch = await receiving(ledger, clock)
     (sealed_for,) = await reject(ledger, batch, clock, 2)
-    await accept(ledger, batch, clock)
+    await accept(ledger, batch, clock, 3)
     row = (await ledger.lines(batch.batch_id, after_line=1, limit=1))[0]
     assert (row.id, row.line, row.data_key) == (sealed_for.id, 2, b"k")
     assert (row.state, row.outcome, row.public_state) == (
@@ -107,7 +101,7 @@ async def test_a_batch_of_nothing_but_lines_rejected_late_is_completed(
 ) -> None:
     batch = await receiving(ledger, clock)
     await reject(ledger, batch, clock, 1, 2, 3)
-    await accept(ledger, batch, clock)
+    await accept(ledger, batch, clock, 3)
     found = await ledger.batch(batch.batch_id)
     assert found is not None
     assert (found.state, found.counts) == ("completed", {"rejected": 3})
@@ -134,14 +128,119 @@ async def test_rejecting_late_renews_the_intake_lease(ledger: Ledger, clock: Man
     await reject(ledger, batch, clock, 2)
     clock.pass_by(seconds=50)
     await ledger.sweep(now=now(clock), release=10)
-    await accept(ledger, batch, clock)
+    await accept(ledger, batch, clock, 3)
 
 
 async def test_only_the_receiver_of_a_batch_rejects_its_lines(ledger: Ledger, clock: ManualClock) -> None:
     batch = await receiving(ledger, clock)
     with pytest.raises(LeaseLost):
         await reject(ledger, batch, clock, 2, token="another's")
-    await accept(ledger, batch, clock)
+    await accept(ledger, batch, clock, 3)
     with pytest.raises(LeaseLost):
         await reject(ledger, batch, clock, 2)
     assert {row.outcome for row in await ledger.lines(batch.batch_id, after_line=0, limit=9)} == {None}
+
+
+# --- lines that come with the accepting commit -----------------------------
+
+
+async def begun(ledger: Ledger, clock: ManualClock, key: str = "k") -> BatchOpening:
+    batch = opening(clock, key)
+    await ledger.begin_batch(batch)
+    return batch
+
+
+async def test_the_last_lines_are_recorded_counted_and_released_with_their_batch(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    batch = await begun(ledger, clock)
+    first, *last = (line(batch, n, clock, person_key=b"%d" % n) for n in (1, 2, 3))
+    await ledger.add_lines(
+        batch.batch_id, batch.intake_token, [first], rejected, intake_until=now(clock, s=60)
+    )
+    assert await accept(ledger, batch, clock, 3, last) == last
+    found = await ledger.batch(batch.batch_id)
+    assert found is not None
+    assert (found.state, found.lines, found.counts) == ("processing", 3, {"accepted": 3})
+    assert sorted(message.line or 0 for message in await claim(ledger, clock)) == [1, 2, 3]
+    assert set(await ledger.holders([b"1", b"2", b"3"])) == {b"1", b"2", b"3"}
+
+
+async def test_a_last_line_whose_person_has_a_live_application_is_recorded_as_a_duplicate(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    await accepted_batch(ledger, clock, 1, persons=[b"one"])
+    await claim(ledger, clock)
+    batch = await begun(ledger, clock, "another")
+    last = [line(batch, n, clock, person_key=person) for n, person in ((1, b"one"), (2, b"two"))]
+    again, new = await accept(ledger, batch, clock, 2, last)
+    assert (again, new) == (rejected(last[0]), last[1])
+    found = await ledger.batch(batch.batch_id)
+    assert found is not None
+    assert found.counts == {"accepted": 1, "rejected": 1}
+    assert [message.line for message in await claim(ledger, clock)] == [2]
+
+
+async def test_a_batch_of_nothing_but_duplicates_is_completed_by_its_acceptance(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    await accepted_batch(ledger, clock, 1, persons=[b"one"])
+    batch = await begun(ledger, clock, "another")
+    await accept(ledger, batch, clock, 1, [line(batch, 1, clock, person_key=b"one")])
+    found = await ledger.batch(batch.batch_id)
+    assert found is not None
+    assert (found.state, found.counts) == ("completed", {"rejected": 1})
+
+
+async def test_nothing_is_written_of_a_batch_whose_acceptance_refuses(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    await accepted_batch(ledger, clock, 1, persons=[b"one"])
+    batch = await begun(ledger, clock, "another")
+    last = [line(batch, n, clock, person_key=person) for n, person in ((1, b"one"), (2, b"two"))]
+
+    def refuse(recorded: Sequence[NewMessage]) -> Acceptance:
+        raise Refused(f"{sum(message.outcome is not None for message in recorded)} of {len(recorded)}")
+
+    with pytest.raises(Refused, match="1 of 2"):
+        await ledger.accept_batch(batch.batch_id, batch.intake_token, last, rejected, refuse)
+    assert await ledger.lines(batch.batch_id, after_line=0, limit=9) == []
+    assert set(await ledger.holders([b"one", b"two"])) == {b"one"}
+    assert await accept(ledger, batch, clock, 1, last[1:]) == last[1:]  # it is still being received
+
+
+async def test_only_the_receiver_of_a_batch_accepts_it(ledger: Ledger, clock: ManualClock) -> None:
+    batch = await begun(ledger, clock)
+    last = [line(batch, 1, clock, person_key=b"one")]
+    with pytest.raises(LeaseLost):
+        await accept(ledger, replace(batch, intake_token="another's"), clock, 1, last)
+    assert await ledger.lines(batch.batch_id, after_line=0, limit=9) == []
+    await accept(ledger, batch, clock, 1, last)
+    with pytest.raises(LeaseLost):
+        await accept(ledger, batch, clock, 2, [line(batch, 2, clock, person_key=b"two")])
+    assert [row.line for row in await ledger.lines(batch.batch_id, after_line=0, limit=9)] == [1]
+
+
+async def test_whose_lease_was_lost_is_not_told_of_duplicates(ledger: Ledger, clock: ManualClock) -> None:
+    """Whoever received the batch in its place has those persons now."""
+    late = await begun(ledger, clock)
+    clock.pass_by(seconds=120)
+    batch = await begun(ledger, clock)
+    await accept(ledger, batch, clock, 1, [line(batch, 1, clock, person_key=b"one")])
+
+    def never(recorded: Sequence[NewMessage]) -> Acceptance:
+        raise AssertionError(recorded)
+
+    with pytest.raises(LeaseLost):
+        await ledger.accept_batch(
+            late.batch_id, late.intake_token, [line(late, 1, clock, person_key=b"one")], rejected, never
+        )
+
+
+async def test_of_a_large_batch_only_the_first_lines_go_at_once(ledger: Ledger, clock: ManualClock) -> None:
+    batch = await begun(ledger, clock)
+    last = [line(batch, n, clock, person_key=b"%d" % n) for n in range(1, 503)]
+    await accept(ledger, batch, clock, 502, last)
+    assert len(await claim(ledger, clock, limit=1000)) == 500
+    await ledger.sweep(now=now(clock), release=10)
+    assert sorted(message.line or 0 for message in await claim(ledger, clock, limit=1000)) == [501, 502]

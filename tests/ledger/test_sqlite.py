@@ -16,7 +16,7 @@ from gateway.ledger.sqlite.ledger import SqliteLedger
 from gateway.ledger.sqlite.writer import GroupCommitWriter
 from gateway.states import State
 from tests.doubles import ManualClock
-from tests.ledger.records import REFERENCE, accepted_batch, claim, intend, line, now, opening, rejected
+from tests.ledger.records import PARTY, REFERENCE, accepted_batch, claim, intend, line, now, opening, rejected
 
 
 async def test_a_second_process_is_not_admitted(tmp_path: Path, clock: ManualClock) -> None:
@@ -128,11 +128,13 @@ async def test_the_commits_behind_answers_and_intents_flush(tmp_path: Path, cloc
         return await run(work, durable=durable, quick=quick)  # type: ignore[arg-type]
 
     ledger._writer.run = recorded  # type: ignore[method-assign,assignment]
+    await ledger.use_token(PARTY, "jti", "", expires_at=now(clock, s=60), now=now(clock))
     await accepted_batch(ledger, clock, 1)
     (message,) = await claim(ledger, clock)
     await intend(ledger, message, clock)
     await ledger.close()
     assert dict(flushed) == {
+        "use_token": False,
         "begin_batch": False,
         "add_lines": False,
         "accept_batch": True,

@@ -11,9 +11,9 @@ import pytest
 from gateway.errors import Conflict, Refused
 from gateway.message import PartyId
 from gateway.pipeline import report
-from gateway.pipeline.admit import AllOrNothing, admit
-from gateway.pipeline.intake import Receipt
-from gateway.states import PublicState
+from gateway.pipeline.admit import admit
+from gateway.pipeline.intake import AllOrNothing, Receipt
+from gateway.states import PublicState, State
 from tests.pipeline.world import CENTER, World, submission
 
 
@@ -192,3 +192,35 @@ def _header(world: World) -> dict[str, Any]:
     from adapters.service_centers.sample import sample_batch
 
     return dict(sample_batch(1, 7, world.clock.today(), clean=True)[0])
+
+
+@pytest.mark.parametrize("count", [1, 199, 200, 201, 400, 601])
+async def test_a_batch_of_any_length_is_taken_and_released_as_a_whole(world: World, count: int) -> None:
+    """200 lines are a chunk; those that fill none any more come with the accepting commit."""
+    lines = world.applications(count)
+    lines[-1] = _with(lines[-1], mobile="123")
+    receipt = await world.submit(lines)
+    counts = {"total": count, "accepted": count - 1, "rejected": 1}
+    assert receipt.counts == {name: n for name, n in counts.items() if n}
+    assert [rejected.line for rejected in receipt.rejected] == [count]
+    batch = await world.batch(receipt)
+    assert (batch.lines, sum(batch.counts.values())) == (count, count)
+    again = await world.submit(lines)
+    assert (again.replayed, again.counts, again.rejected) == (True, receipt.counts, receipt.rejected)
+    states = [row.state for row in await world.rows(receipt.batch_id)]
+    released = min(count - 1, 500)
+    assert states == [State.READY] * released + [State.ACCEPTED] * (count - 1 - released) + [State.COMPLETED]
+
+
+@pytest.mark.parametrize("count", [2, 201])
+async def test_all_or_nothing_is_refused_for_a_duplicate_that_only_the_ledger_knows(
+    world: World, count: int
+) -> None:
+    lines = world.applications(count)
+    await world.submit([{**lines[-1], "reference": "first"}], key="one")
+    with pytest.raises(AllOrNothing) as refused:
+        await world.submit(lines, key="two", mode="all_or_nothing")
+    (rejected,) = refused.value.rejected
+    assert (rejected.line, rejected.violations[0].code) == (count, "duplicate_application")
+    receipt = await world.submit(lines[:-1], key="two", mode="all_or_nothing")
+    assert receipt.counts == {"total": count - 1, "accepted": count - 1}

@@ -9,8 +9,7 @@ import pytest
 from cli.reference import load_initial
 from gateway.errors import LeaseLost
 from gateway.pipeline import report
-from gateway.pipeline.admit import AllOrNothing
-from gateway.pipeline.intake import MAX_NAMED
+from gateway.pipeline.intake import MAX_NAMED, AllOrNothing
 from gateway.states import PublicState
 from gateway.values import replace
 from tests.pipeline.world import CENTER, World

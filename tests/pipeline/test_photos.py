@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.message import PartyId
-from gateway.pipeline.admit import AllOrNothing
+from gateway.pipeline.intake import AllOrNothing
 from gateway.pipeline.photos import keep_photo
 from tests.pipeline.world import CENTER, World
 from tests.schemas.pictures import jpeg, sha256

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from schemas import application as model
 from schemas.application import (
     VisaApplication,
-    canonical,
     field_classes,
     leaf_paths,
     leaves,
@@ -85,12 +84,10 @@ def test_a_clearance_permits_its_own_class_and_wider_ones(clearance: str, may_ha
 
 def test_a_person_is_passport_issuer_and_visa_type() -> None:
     taken = check_application(application(), RULES)
-    assert isinstance(taken, VisaApplication)
+    assert isinstance(taken, dict)
     assert person_fields(taken) == ("A1234567", "IDN", "umrah")
 
 
 def test_canonical_holds_what_came_and_no_absent_field() -> None:
     raw = application()
-    taken = check_application(raw, RULES)
-    assert isinstance(taken, VisaApplication)
-    assert canonical(taken) == raw
+    assert check_application(raw, RULES) == raw

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.values import replace
-from schemas.application import MAX_PHOTO_BYTES, VisaApplication
+from schemas.application import MAX_PHOTO_BYTES
 from schemas.hijri import to_hijri
 from schemas.mrz import check_digit, compose
 from schemas.rules import MahramRule, age, check_application, months_after
@@ -23,7 +23,7 @@ JPEG = b"\xff\xd8\xff\xe0" + b"\x00" * 64 + b"\xff\xd9"
 
 
 def test_a_valid_application_is_taken() -> None:
-    assert isinstance(check_application(application(), RULES), VisaApplication)
+    assert isinstance(check_application(application(), RULES), dict)
 
 
 @pytest.mark.parametrize(

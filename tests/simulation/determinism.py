@@ -46,8 +46,9 @@ async def _for_ever(_: Pace) -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def _at_once(_: Pause) -> None:
+def _never(_: Pause) -> bool:
     """Parsing pauses by the processor's time, which is not the simulation's."""
+    return False
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def determined(random: Random, tell_error: Callable[[dict[str, Any]], None]) -> 
         with (
             mock.patch.object(gateway.message, "uuid_utils", Ids(random)),
             mock.patch.object(Pace, "keep", _for_ever),
-            mock.patch.object(Pause, "if_due", _at_once),
+            mock.patch.object(Pause, "due", _never),
             mock.patch.object(wake_partners, "_QUIET_S", _LOOKED_AT_EVERY_S),
         ):
             yield

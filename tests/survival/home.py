@@ -32,7 +32,7 @@ ENGINES: Final = (SQLITE, SERVERS)
 
 #: Short leases and deadlines, so that what a crash leaves behind is found in seconds.
 SHORT: Final[Mapping[str, Mapping[str, Any]]] = {
-    "gateway.yaml": {"carrying.lease_s": 3, "intake.lease_s": 3},
+    "gateway.yaml": {"carrying.lease_s": 3, "intake.lease_s": 3, "intake.chunk_lines": 10},
     "destinations.yaml": {
         "destinations.*.deadline_s": 2,
         "destinations.*.connect_timeout_s": 1,

@@ -19,6 +19,7 @@ from gateway.ledger.sql.rows import insert_messages, message
 from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import BatchId, Micros
 from gateway.states import Outcome, State, check_move, public_state
+from gateway.values import replace
 
 _RELEASED_AT_ONCE = 500
 
@@ -52,11 +53,17 @@ def add_lines(
     intake_until: Micros,
 ) -> Sequence[NewMessage]:
     _renew(tx, batch_id, intake_token, intake_until)
-    taken = live_persons(tx, [line.person_key for line in lines if line.person_key])
-    recorded = [duplicate(line) if line.person_key in taken else line for line in lines]
+    recorded = _judged(tx, lines, duplicate)
     if recorded:
         insert_messages(tx, recorded)
     return recorded
+
+
+def _judged(
+    tx: Transaction, lines: Sequence[NewMessage], duplicate: Callable[[NewMessage], NewMessage]
+) -> Sequence[NewMessage]:
+    taken = live_persons(tx, [line.person_key for line in lines if line.person_key])
+    return [duplicate(line) if line.person_key in taken else line for line in lines]
 
 
 def _renew(tx: Transaction, batch_id: BatchId, intake_token: str, intake_until: Micros) -> None:
@@ -110,7 +117,33 @@ def live_persons(tx: Transaction, keys: Sequence[bytes]) -> dict[bytes, BatchId 
     return {row["live_person_key"]: row["batch_id"] for row in rows}
 
 
-def accept_batch(tx: Transaction, acceptance: Acceptance) -> None:
+def accept_batch(
+    tx: Transaction,
+    batch_id: BatchId,
+    intake_token: str,
+    last: Sequence[NewMessage],
+    duplicate: Callable[[NewMessage], NewMessage],
+    acceptance: Callable[[Sequence[NewMessage]], Acceptance],
+) -> Sequence[NewMessage]:
+    if not _is_receiving(tx, batch_id, intake_token):
+        raise LeaseLost(batch_id)
+    recorded = _judged(tx, last, duplicate)
+    _accept(tx, batch_id, intake_token, acceptance(recorded))
+    # A small batch goes at once; what a large one has left is released by the sweeper, chunk by chunk.
+    release_lines(tx, batch_id, 0, _RELEASED_AT_ONCE)
+    insert_messages(tx, [_released(line) for line in recorded])
+    tx.counters.settle(batch_id)
+    return recorded
+
+
+def _released(line: NewMessage) -> NewMessage:
+    """As `release_lines` would leave it."""
+    if line.state is not State.ACCEPTED or line.line is None or line.line > _RELEASED_AT_ONCE:
+        return line
+    return replace(line, state=State.READY, next_at=line.received_at)
+
+
+def _accept(tx: Transaction, batch_id: BatchId, intake_token: str, acceptance: Acceptance) -> None:
     facts = acceptance.facts
     accepted = tx.run(
         "UPDATE batch SET state = 'processing', batch_reference = ?, licensee = ?, agent = ?, mission = ?,"
@@ -118,14 +151,11 @@ def accept_batch(tx: Transaction, acceptance: Acceptance) -> None:
         " accepted_at = ?, received_on = ? WHERE id = ? AND intake_token = ? AND state = 'receiving'",
         (facts.batch_reference, facts.licensee, facts.agent, facts.mission, facts.package, facts.group_number,
          facts.season, acceptance.payload_sha, acceptance.lines, acceptance.sealed_receipt, acceptance.now,
-         acceptance.received_on.isoformat(), acceptance.batch_id, acceptance.intake_token),
+         acceptance.received_on.isoformat(), batch_id, intake_token),
     )  # fmt: skip
     if not accepted:
-        raise LeaseLost(acceptance.batch_id)
-    # A small batch goes at once; what a large one has left is released by the sweeper, chunk by chunk.
-    release_lines(tx, acceptance.batch_id, 0, _RELEASED_AT_ONCE)
-    tx.counters.settle(acceptance.batch_id)
-    write_audit(tx, at=acceptance.now, batch_id=acceptance.batch_id, action="accept_batch", actor="intake")
+        raise LeaseLost(batch_id)
+    write_audit(tx, at=acceptance.now, batch_id=batch_id, action="accept_batch", actor="intake")
 
 
 def release_lines(tx: Transaction, batch_id: str, after: int, upto: int) -> int:
@@ -142,12 +172,17 @@ def release_lines(tx: Transaction, batch_id: str, after: int, upto: int) -> int:
 
 
 def abandon_batch(tx: Transaction, batch_id: BatchId, intake_token: str) -> None:
+    if _is_receiving(tx, batch_id, intake_token):
+        remove_batch(tx, batch_id)
+
+
+def _is_receiving(tx: Transaction, batch_id: BatchId, intake_token: str) -> bool:
+    """Whether the batch is still being received under this lease."""
     held = tx.one(
         "SELECT 1 FROM batch WHERE id = ? AND intake_token = ? AND state = 'receiving'",
         (batch_id, intake_token),
     )
-    if held is not None:
-        remove_batch(tx, batch_id)
+    return held is not None
 
 
 def remove_batch(tx: Transaction, batch_id: str) -> None:

@@ -127,8 +127,18 @@ class SqlLedger(
             durable=False,
         )
 
-    async def accept_batch(self, acceptance: port.Acceptance) -> None:
-        await self._write(lambda tx: intake.accept_batch(tx, acceptance))
+    async def accept_batch(
+        self,
+        batch_id: BatchId,
+        intake_token: str,
+        last: Sequence[port.NewMessage],
+        duplicate: Callable[[port.NewMessage], port.NewMessage],
+        acceptance: Callable[[Sequence[port.NewMessage]], port.Acceptance],
+    ) -> Sequence[port.NewMessage]:
+        return await self._write(
+            lambda tx: intake.accept_batch(tx, batch_id, intake_token, last, duplicate, acceptance),
+            quick=len(last) <= _QUICK_LINES,
+        )
 
     async def abandon_batch(self, batch_id: BatchId, intake_token: str) -> None:
         await self._write(lambda tx: intake.abandon_batch(tx, batch_id, intake_token))
@@ -212,8 +222,9 @@ class SqlLedger(
     async def use_token(
         self, party: PartyId, jti: str, idempotency_key: str, *, expires_at: Micros, now: Micros
     ) -> bool:
+        # A power cut that takes it back takes back what the token was used for as well, which came later.
         return await self._write(
-            lambda tx: operating.use_token(tx, party, jti, idempotency_key, expires_at, now)
+            lambda tx: operating.use_token(tx, party, jti, idempotency_key, expires_at, now), durable=False
         )
 
     async def put_reference(self, records: Sequence[port.ReferenceRecord]) -> None:
