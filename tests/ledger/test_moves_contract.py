@@ -234,6 +234,6 @@ async def test_a_visas_number_stays_with_the_message_that_it_was_issued_for(
 @pytest.mark.parametrize(("count", "marks"), [(1, 1), (2, 2), (3, 4), (5, 8), (8, 8)])
 def test_few_texts_serve_any_number_of_values(count: int, marks: int) -> None:
     text, values = among(list(range(count)))
-    assert text == f"({', '.join('?' * marks)})"
+    assert text == f"IN ({', '.join('?' * marks)})"
     assert len(values) == marks
     assert set(values) == set(range(count))

@@ -12,7 +12,9 @@ from psycopg.adapt import Dumper
 from psycopg.rows import dict_row
 
 from gateway.errors import Unavailable
-from gateway.ledger.postgresql.dialect import statement
+from gateway.ledger.postgresql.dialect import numbered, statement
+from gateway.ledger.postgresql.many import Statement, together
+from gateway.ledger.sql.transaction import Work
 
 #: The transaction was undone so that another could go on: run it again.
 #: `FeatureNotSupported`: a newer version has changed a table under a statement that this connection prepared.
@@ -52,14 +54,52 @@ class Connection:
 
     def __init__(self, inner: psycopg.Connection[dict[str, Any]]) -> None:
         self._inner = inner
+        #: What is known of statements for many rows: None for one that goes row by row.
+        self._many: dict[str, Statement | None] = {}
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> psycopg.Cursor[dict[str, Any]]:
         return self._inner.execute(statement(sql), values)
 
     def executemany(self, sql: str, values: Sequence[Sequence[Any]]) -> psycopg.Cursor[dict[str, Any]]:
+        many = self._statement_for_many(sql)
+        arrays = None if many is None else many.arrays(values)
+        if many is not None and arrays is not None:
+            return self.execute(many.sql, arrays)
         cursor = self._inner.cursor()
         cursor.executemany(statement(sql), values)
         return cursor
+
+    def begin(self, sql: str, values: Sequence[Any], then: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Begin a transaction with two queries that give a row each, in one exchange.
+
+        `then` sees what was committed until `sql` was done.
+        """
+        with self._inner.pipeline():
+            self.execute("BEGIN")
+            first, second = self.execute(sql, values), self.execute(then)
+            return first.fetchall()[0], second.fetchall()[0]
+
+    def execute_all(self, work: Work) -> list[int]:
+        """Several statements in one exchange, each for many rows; how many rows each changed."""
+        if len(work) < 2:
+            return [self.executemany(sql, values).rowcount for sql, values in work]
+        with self._inner.pipeline():
+            cursors = [self.executemany(sql, values) for sql, values in work]
+        return [cursor.rowcount for cursor in cursors]
+
+    def _statement_for_many(self, sql: str) -> Statement | None:
+        if sql not in self._many:
+            self._many[sql] = together(sql, self._types_of)
+        return self._many[sql]
+
+    def _types_of(self, sql: str) -> Sequence[str]:
+        """The types of a statement's values, as the server infers them."""
+        self._inner.execute(f"PREPARE described AS {numbered(sql)}")
+        row = self._inner.execute(
+            "SELECT parameter_types::text[] AS types FROM pg_prepared_statements WHERE name = 'described'"
+        ).fetchone()
+        self._inner.execute("DEALLOCATE described")
+        return row["types"] if row is not None else ()
 
     @property
     def usable(self) -> bool:
