@@ -38,6 +38,12 @@ RECORDS, OUTBOX, SWEEP, MIGRATION = range(1, 5)
 _IDLE_IN_TRANSACTION_MS: Final = 10_000
 _LOCK_TIMEOUT_MS: Final = 20_000
 _CONNECT_TIMEOUT_S: Final = 5
+#: A writer's statements find rows by key. A plan that is made while tables are small is kept when they grow:
+#: it must not be one that reads them whole. And no values are worth a plan of their own.
+_BY_KEY: Final = (
+    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    " -c plan_cache_mode=force_generic_plan"
+)
 
 
 class _NumberDumper(Dumper):
@@ -125,7 +131,7 @@ def connect(url: str, *, readonly: bool = False) -> Connection:
         options=(
             f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}"
             f" -c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC -c synchronous_commit=on"
-            f" -c default_transaction_read_only={'on' if readonly else 'off'}"
+            f" -c default_transaction_read_only={'on' if readonly else 'off'}{'' if readonly else _BY_KEY}"
         ),
     )
     inner.adapters.register_dumper(bool, _NumberDumper)
