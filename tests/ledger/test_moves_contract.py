@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import LeaseLost
-from gateway.ledger.books import Books, Presence, Quota, Visa
+from gateway.ledger.books import Books, Movement, Presence, Quota, Visa
 from gateway.ledger.port import Applied, AttemptRecord, CancelAsked, Claimed, GateClosed, Ledger, Move
 from gateway.ledger.sql.among import among
 from gateway.message import MessageId
@@ -231,9 +231,84 @@ async def test_a_visas_number_stays_with_the_message_that_it_was_issued_for(
     assert (found.message_id, found.presence) == ("m1", Presence.INSIDE)
 
 
+def issuing(message: Claimed, visa: Visa, put: Callable[[Books, Visa], None], clock: ManualClock) -> Move:
+    own = replace(visa, message_id=message.id)
+    issued = move(message, State.COMPLETED, clock, outcome=Outcome.ISSUED)
+    return replace(issued, then=lambda books: put(books, own))
+
+
+def a_visa(number: bytes, clock: ManualClock) -> Visa:
+    return Visa(number, MessageId(""), PARTY, FACTS, "IDN", clock.today())
+
+
+async def test_of_two_in_a_group_that_are_given_one_number_the_second_does_not_get_it(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    """Neither when the number is new, nor when it was another's before."""
+    messages = await claimed(ledger, clock, 4)
+    got: dict[str, bool] = {}
+
+    def put(books: Books, visa: Visa) -> None:
+        got[visa.message_id] = books.put_visa(visa)
+
+    for pair, number in ((messages[:2], b"new"), (messages[2:], b"known")):
+        if number == b"known":
+            known = replace(a_visa(number, clock), message_id=MessageId("before"))
+            assert await ledger.work(lambda books, known=known: books.put_visa(known))  # type: ignore[misc]
+        moves = [issuing(message, a_visa(number, clock), put, clock) for message in pair]
+        await asyncio.gather(*(ledger.apply(one) for one in moves))
+    assert [got[message.id] for message in messages] == [True, False, False, False]
+    found = await ledger.look(lambda books: [books.visa(b"new"), books.visa(b"known")])
+    assert [visa and visa.message_id for visa in found] == [messages[0].id, "before"]
+    assert {(await ledger.message(message.id)).state for message in messages} == {State.COMPLETED}  # type: ignore[union-attr]
+
+
+async def test_visas_of_a_group_meet_the_movements_that_came_before_them(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    messages = await claimed(ledger, clock, 3)
+    arrival = Movement(MessageId("arrival"), b"1", "arrival", now(clock), clock.today(), matched=False)
+    await ledger.work(lambda books: books.note_movement(arrival))
+    met: dict[bytes, list[Movement]] = {}
+
+    def put(books: Books, visa: Visa) -> None:
+        assert books.put_visa(visa)
+        met[visa.index] = list(books.parked_movements(visa.index))
+
+    moves = [
+        issuing(message, a_visa(b"%d" % number, clock), put, clock) for number, message in enumerate(messages)
+    ]
+    await asyncio.gather(*(ledger.apply(one) for one in moves))
+    assert met == {b"0": [], b"1": [arrival], b"2": []}
+
+
+async def test_who_asks_for_a_visa_of_its_own_group_finds_it(ledger: Ledger, clock: ManualClock) -> None:
+    first, second = await claimed(ledger, clock, 2)
+    found: list[Any] = []
+
+    def put(books: Books, visa: Visa) -> None:
+        books.put_visa(visa)
+        found.append((books.visa_of(visa.message_id), books.visa(visa.index)))
+        found.append(books.presences(season=FACTS.season))
+
+    moves = [issuing(message, a_visa(message.id.encode(), clock), put, clock) for message in (first, second)]
+    await together(ledger, moves)
+    visas = [
+        replace(
+            a_visa(message.id.encode(), clock),
+            message_id=message.id,
+            facts=replace(FACTS, batch_reference=""),
+        )
+        for message in (first, second)
+    ]
+    assert found == [
+        (visas[0], visas[0]), {Presence.ISSUED: 1}, (visas[1], visas[1]), {Presence.ISSUED: 2}
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("count", "marks"), [(1, 1), (2, 2), (3, 4), (5, 8), (8, 8)])
 def test_few_texts_serve_any_number_of_values(count: int, marks: int) -> None:
     text, values = among(list(range(count)))
-    assert text == f"({', '.join('?' * marks)})"
+    assert text == f"IN ({', '.join('?' * marks)})"
     assert len(values) == marks
     assert set(values) == set(range(count))

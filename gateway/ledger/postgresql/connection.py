@@ -12,7 +12,9 @@ from psycopg.adapt import Dumper
 from psycopg.rows import dict_row
 
 from gateway.errors import Unavailable
-from gateway.ledger.postgresql.dialect import statement
+from gateway.ledger.postgresql.dialect import numbered, statement
+from gateway.ledger.postgresql.many import Statement, together
+from gateway.ledger.sql.transaction import Work
 
 #: The transaction was undone so that another could go on: run it again.
 #: `FeatureNotSupported`: a newer version has changed a table under a statement that this connection prepared.
@@ -36,6 +38,12 @@ RECORDS, OUTBOX, SWEEP, MIGRATION = range(1, 5)
 _IDLE_IN_TRANSACTION_MS: Final = 10_000
 _LOCK_TIMEOUT_MS: Final = 20_000
 _CONNECT_TIMEOUT_S: Final = 5
+#: A writer's statements find rows by key. A plan that is made while tables are small is kept when they grow:
+#: it must not be one that reads them whole. And no values are worth a plan of their own.
+_BY_KEY: Final = (
+    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    " -c plan_cache_mode=force_generic_plan"
+)
 
 
 class _NumberDumper(Dumper):
@@ -52,14 +60,52 @@ class Connection:
 
     def __init__(self, inner: psycopg.Connection[dict[str, Any]]) -> None:
         self._inner = inner
+        #: What is known of statements for many rows: None for one that goes row by row.
+        self._many: dict[str, Statement | None] = {}
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> psycopg.Cursor[dict[str, Any]]:
         return self._inner.execute(statement(sql), values)
 
     def executemany(self, sql: str, values: Sequence[Sequence[Any]]) -> psycopg.Cursor[dict[str, Any]]:
+        many = self._statement_for_many(sql)
+        arrays = None if many is None else many.arrays(values)
+        if many is not None and arrays is not None:
+            return self.execute(many.sql, arrays)
         cursor = self._inner.cursor()
         cursor.executemany(statement(sql), values)
         return cursor
+
+    def begin(self, sql: str, values: Sequence[Any], then: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Begin a transaction with two queries that give a row each, in one exchange.
+
+        `then` sees what was committed until `sql` was done.
+        """
+        with self._inner.pipeline():
+            self.execute("BEGIN")
+            first, second = self.execute(sql, values), self.execute(then)
+            return first.fetchall()[0], second.fetchall()[0]
+
+    def execute_all(self, work: Work) -> list[int]:
+        """Several statements in one exchange, each for many rows; how many rows each changed."""
+        if len(work) < 2:
+            return [self.executemany(sql, values).rowcount for sql, values in work]
+        with self._inner.pipeline():
+            cursors = [self.executemany(sql, values) for sql, values in work]
+        return [cursor.rowcount for cursor in cursors]
+
+    def _statement_for_many(self, sql: str) -> Statement | None:
+        if sql not in self._many:
+            self._many[sql] = together(sql, self._types_of)
+        return self._many[sql]
+
+    def _types_of(self, sql: str) -> Sequence[str]:
+        """The types of a statement's values, as the server infers them."""
+        self._inner.execute(f"PREPARE described AS {numbered(sql)}")
+        row = self._inner.execute(
+            "SELECT parameter_types::text[] AS types FROM pg_prepared_statements WHERE name = 'described'"
+        ).fetchone()
+        self._inner.execute("DEALLOCATE described")
+        return row["types"] if row is not None else ()
 
     @property
     def usable(self) -> bool:
@@ -85,7 +131,7 @@ def connect(url: str, *, readonly: bool = False) -> Connection:
         options=(
             f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}"
             f" -c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC -c synchronous_commit=on"
-            f" -c default_transaction_read_only={'on' if readonly else 'off'}"
+            f" -c default_transaction_read_only={'on' if readonly else 'off'}{'' if readonly else _BY_KEY}"
         ),
     )
     inner.adapters.register_dumper(bool, _NumberDumper)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import count
 from typing import Final
 
 #: What each type of the schema is called here. Text is compared byte by byte, as SQLite does.
@@ -24,6 +25,12 @@ _INDEXED_BY: Final = re.compile(r"\s+INDEXED BY \w+")
 def statement(sql: str) -> str:
     """`sql` with this database's placeholders, without the hints to the other's planner."""
     return _INDEXED_BY.sub("", sql).replace("%", "%%").replace("?", "%s")
+
+
+def numbered(sql: str) -> str:
+    """`sql` as the server itself reads it."""
+    numbers = count(1)
+    return re.sub(r"\?", lambda _: f"${next(numbers)}", _INDEXED_BY.sub("", sql))
 
 
 def schema(script: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
@@ -29,8 +29,9 @@ from gateway.ledger.postgresql.connection import (
     VIOLATIONS,
     Connection,
 )
-from gateway.ledger.sql.journal import ChainMoved, JournalMemory
-from gateway.ledger.sql.transaction import Transaction
+from gateway.ledger.postgresql.many import hexadecimal, literal
+from gateway.ledger.sql.journal import RECORDS_CAME_TO, ChainMoved, JournalMemory
+from gateway.ledger.sql.transaction import Transaction, Work
 from gateway.ledger.sql.unit import Unit, resolve, run_all
 from gateway.message import Micros, new_id
 from gateway.observe.log import log
@@ -65,20 +66,31 @@ class PostgresTransaction(Transaction):
         if not self._owns_records:
             raise NeedsRecords
 
-    def lock_batches(self, batch_ids: list[str]) -> None:
-        for batch_id in batch_ids:
-            self.one("SELECT 1 AS locked FROM batch WHERE id = ? FOR UPDATE", (batch_id,))
+    def run_all(self, work: Work) -> list[int]:
+        counts: list[int] = self._connection.execute_all(work)
+        return counts
+
+    def among(self, values: Sequence[Any]) -> tuple[str, list[Any]]:
+        """One array: one text, however many there are."""
+        array = literal([hexadecimal(one) if isinstance(one, bytes) else one for one in values])
+        return super().among(values) if array is None else ("= ANY (?)", [array])
+
+    def locking_batches(self, batch_ids: list[str]) -> Work:
+        if not batch_ids:
+            return ()
+        wanted, values = self.among(batch_ids)
+        return [(f"SELECT 1 AS locked FROM batch WHERE id {wanted} ORDER BY id FOR UPDATE", [values])]
 
     def skip_outbox(self, by: int) -> None:
-        self.lock_outbox()
+        self.run_all(self.locking_outbox())
         self.one(
             "SELECT setval(pg_get_serial_sequence('outbox', 'seq'),"
             " (SELECT coalesce(max(seq), 0) FROM outbox) + ?) AS moved",
             (by,),
         )
 
-    def lock_outbox(self) -> None:
-        self.one("SELECT pg_advisory_xact_lock(?, ?) AS locked", (LOCK_CLASS, OUTBOX))
+    def locking_outbox(self) -> Work:
+        return [("SELECT pg_advisory_xact_lock(?, ?) AS locked", [(LOCK_CLASS, OUTBOX)])]
 
 
 @dataclass(slots=True)
@@ -236,18 +248,17 @@ class PostgresWriter:
     def _run_together(self, connection: Connection, units: list[_Unit], key: str, owns_records: bool) -> None:
         """All statements of a transaction, up to its commit."""
         lock = "pg_advisory_xact_lock" if owns_records else "pg_advisory_xact_lock_shared"
-        connection.execute("BEGIN")
-        row = connection.execute(
+        begun, records = connection.begin(
             "WITH mark AS (UPDATE last_commit SET key = ?, at = now() WHERE writer = ?)"
             f" SELECT {lock}(?, ?) AS locked,"
             " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now",
             (key, self._name, LOCK_CLASS, RECORDS),
-        ).fetchone()
-        if row is None:
-            raise AssertionError("a SELECT without FROM gives one row")
-        tx = PostgresTransaction(
-            connection, self._now(Micros(row["now"])), self._journal, owns_records=owns_records
+            RECORDS_CAME_TO,
         )
+        tx = PostgresTransaction(
+            connection, self._now(Micros(begun["now"])), self._journal, owns_records=owns_records
+        )
+        tx.journal.records_came_to(records["seq"])
         self._on_begin(tx)
         run_all(units, tx)
         tx.flush()

@@ -14,7 +14,8 @@ from gateway.ledger.sql.journal import write_audit
 from gateway.ledger.sql.memory import BookMemory
 from gateway.ledger.sql.rows import insert_message, record
 from gateway.ledger.sql.transaction import Row, Transaction
-from gateway.message import BatchFacts, MessageId, Micros, PartyId
+from gateway.ledger.sql.visas import visa_of_row
+from gateway.message import MessageId, Micros
 
 #: What is held because of a record waits for any change of them.
 RECORDS = "records"
@@ -129,30 +130,23 @@ class SqlBooks:
     # visas and movements
 
     def visa(self, index: bytes) -> Visa | None:
-        return _visa(self._tx.one("SELECT * FROM visa WHERE number_index = ?", (index,)))
+        return self._one_visa("number_index", index)
 
     def visa_of(self, message_id: MessageId) -> Visa | None:
-        return _visa(self._tx.one("SELECT * FROM visa WHERE message_id = ?", (message_id,)))
+        return self._one_visa("message_id", message_id)
+
+    def _one_visa(self, column: str, value: bytes | MessageId) -> Visa | None:
+        self._tx.visas.flush(self._tx)
+        return visa_of_row(self._tx.one(f"SELECT * FROM visa WHERE {column} = ?", (value,)))
 
     def put_visa(self, visa: Visa) -> bool:
-        where = visa.facts
-        changed = self._tx.run(
-            "INSERT INTO visa (number_index, message_id, party, licensee, agent, mission, season, country,"
-            " due_on, presence, arrived_on, departed_on, notices)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number_index) DO UPDATE SET"
-            " due_on = excluded.due_on, presence = excluded.presence, arrived_on = excluded.arrived_on,"
-            " departed_on = excluded.departed_on, notices = excluded.notices"
-            " WHERE visa.message_id = excluded.message_id",
-            (visa.index, visa.message_id, visa.party, where.licensee, where.agent, where.mission,
-             where.season, visa.country, visa.due_on.isoformat(), visa.presence, _text(visa.arrived_on),
-             _text(visa.departed_on), visa.notices),
-        )  # fmt: skip
-        return bool(changed)
+        return self._tx.visas.put(self._tx, visa)
 
     def let_forgotten_go(self, person_index: bytes) -> None:
         self._tx.run("DELETE FROM forgotten_visa WHERE person_index = ?", (person_index,))
 
     def forgotten_visas(self, person_index: bytes) -> Sequence[ForgottenVisa]:
+        self._tx.visas.flush(self._tx)
         found = self._tx.all(
             "SELECT * FROM forgotten_visa WHERE person_index = ? AND NOT EXISTS"
             " (SELECT 1 FROM visa WHERE visa.number_index = forgotten_visa.number_index)",
@@ -170,6 +164,7 @@ class SqlBooks:
     def overdue(
         self, before: date, *, notices: int, limit: int, after: tuple[date, bytes] | None = None
     ) -> Sequence[Visa]:
+        self._tx.visas.flush(self._tx)
         day, index = after or (date.min, b"")
         found = self._tx.all(
             "SELECT * FROM visa INDEXED BY visa_due WHERE presence IN ('inside', 'overstayed')"
@@ -177,7 +172,7 @@ class SqlBooks:
             " ORDER BY due_on, number_index LIMIT ?",
             (before.isoformat(), day.isoformat(), index, notices, limit),
         )
-        return [visa for row in found if (visa := _visa(row)) is not None]
+        return [visa for row in found if (visa := visa_of_row(row)) is not None]
 
     def presences(
         self,
@@ -187,6 +182,7 @@ class SqlBooks:
         agent: str | None = None,
         presence: Presence | None = None,
     ) -> Mapping[Presence, int]:
+        self._tx.visas.flush(self._tx)
         wanted = {"season": season, "licensee": licensee, "agent": agent, "presence": presence}
         given = {name: value for name, value in wanted.items() if value is not None}
         where = " AND ".join(f"{name} = ?" for name in given)
@@ -196,6 +192,7 @@ class SqlBooks:
         return {Presence(row["presence"]): row["n"] for row in found}
 
     def overstaying(self) -> Sequence[tuple[int, str, str]]:
+        self._tx.visas.flush(self._tx)
         found = self._tx.all(
             "SELECT DISTINCT season, licensee, agent FROM visa INDEXED BY visa_overstayed"
             " WHERE presence = 'overstayed' ORDER BY season, licensee, agent"
@@ -228,6 +225,8 @@ class SqlBooks:
         ]
 
     def parked_movements(self, index: bytes) -> Sequence[Movement]:
+        if self._tx.visas.is_collected(index):
+            return []
         parked = self._tx.one("SELECT 1 FROM movement WHERE visa_index = ? AND matched = 0", (index,))
         return [] if parked is None else [one for one in self.movements(index) if not one.matched]
 
@@ -306,34 +305,3 @@ def _forgotten(row: Row) -> ForgottenVisa:
     return ForgottenVisa(
         row["person_index"], row["number_index"], row["destination"], row["request_reference"]
     )
-
-
-def _visa(row: Row | None) -> Visa | None:
-    if row is None:
-        return None
-    return Visa(
-        index=row["number_index"],
-        message_id=MessageId(row["message_id"]),
-        party=PartyId(row["party"]),
-        facts=BatchFacts(
-            batch_reference="",
-            licensee=row["licensee"],
-            agent=row["agent"],
-            mission=row["mission"],
-            season=row["season"],
-        ),
-        country=row["country"],
-        due_on=date.fromisoformat(row["due_on"]),
-        presence=Presence(row["presence"]),
-        arrived_on=_day(row["arrived_on"]),
-        departed_on=_day(row["departed_on"]),
-        notices=row["notices"],
-    )
-
-
-def _day(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
-
-
-def _text(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.ledger.port import Claimed
-from gateway.ledger.sql.among import among
 from gateway.ledger.sql.rows import CLAIMED_COLUMNS, claimed
 from gateway.ledger.sql.transaction import Row, Transaction
 from gateway.message import Micros
@@ -149,10 +148,10 @@ def _lease(
     for row in rows:
         tx.counters.count(row["batch_id"], row["public_state"], PublicState.IN_PROGRESS)
     ids = [row["id"] for row in rows]
-    marks, values = among(ids)
+    wanted, values = tx.among(ids)
     found = tx.all(
         f"UPDATE message SET state = ?, public_state = 'in_progress', attempts = attempts + 1, {_LEASE}"
-        f" WHERE id IN {marks} RETURNING {CLAIMED_COLUMNS}",
+        f" WHERE id {wanted} RETURNING {CLAIMED_COLUMNS}",
         [to, *lease, *values],
     )
     leased = {one.id: one for one in (claimed(row, to) for row in found)}

@@ -7,7 +7,7 @@ which is unique by (batch, revision).
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.states import SETTLED
 
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from gateway.ledger.sql.transaction import Transaction
 
 _SETTLED = ", ".join(f"'{state}'" for state in sorted(SETTLED))
+
+_COUNT: Final = (
+    "INSERT INTO batch_count (batch_id, public_state, n) VALUES (?, ?, ?)"
+    " ON CONFLICT (batch_id, public_state) DO UPDATE SET n = batch_count.n + excluded.n"
+)
+#: Complete now, or completed before and one of its settled lines changed, which its center has not confirmed.
+_SETTLE: Final = (
+    "UPDATE batch SET state = 'completed',"
+    " completed_at = CASE WHEN state = 'completed' THEN completed_at ELSE ? END,"
+    " confirmed_at = CASE WHEN state = 'completed' THEN NULL ELSE confirmed_at END,"
+    " revision = CASE WHEN state = 'completed' THEN revision + 1 ELSE revision END"
+    " WHERE id {wanted} AND (state = 'completed' OR state = 'processing' AND lines ="
+    " (SELECT coalesce(sum(n), 0) FROM batch_count"
+    f" WHERE batch_id = batch.id AND public_state IN ({_SETTLED}))) RETURNING id, party, revision"
+)
 
 
 class BatchCounters:
@@ -41,45 +56,19 @@ class BatchCounters:
     def flush(self, tx: Transaction) -> None:
         # In one order everywhere, batch before counts: two writers never wait for each other crosswise.
         settling = sorted(batch for batch, may_be_complete in self._touched.items() if may_be_complete)
-        tx.lock_batches(settling)
         changes = sorted((batch, state, n) for (batch, state), n in self._changes.items() if n)
-        if changes:
-            tx.run_many(
-                "INSERT INTO batch_count (batch_id, public_state, n) VALUES (?, ?, ?)"
-                " ON CONFLICT (batch_id, public_state) DO UPDATE SET n = batch_count.n + excluded.n",
-                changes,
-            )
-        for batch_id in settling:
-            if not _complete(tx, batch_id):
-                _raise_revision(tx, batch_id)
+        counting = [(_COUNT, changes)] if changes else []
+        tx.run_all([*tx.locking_batches(settling), *counting])
+        if settling:
+            _settle(tx, settling)
 
 
-def _complete(tx: Transaction, batch_id: str) -> bool:
-    changed = tx.run(
-        "UPDATE batch SET state = 'completed', completed_at = ? WHERE id = ? AND state = 'processing'"
-        f" AND lines = (SELECT coalesce(sum(n), 0) FROM batch_count"
-        f" WHERE batch_id = batch.id AND public_state IN ({_SETTLED}))",
-        (tx.now, batch_id),
-    )
-    if changed:
-        _tell_completed(tx, batch_id)
-    return bool(changed)
-
-
-def _raise_revision(tx: Transaction, batch_id: str) -> None:
-    """A settled line of a completed batch changed: a new revision, which the center has not confirmed."""
-    raised = tx.run(
-        "UPDATE batch SET revision = revision + 1, confirmed_at = NULL WHERE id = ? AND state = 'completed'",
-        (batch_id,),
-    )
-    if raised:
-        _tell_completed(tx, batch_id)
-
-
-def _tell_completed(tx: Transaction, batch_id: str) -> None:
-    row = tx.one("SELECT party, revision FROM batch WHERE id = ?", (batch_id,))
-    if row is not None:
+def _settle(tx: Transaction, batch_ids: list[str]) -> None:
+    """Those of them that are complete are told of: a new revision when they were complete before."""
+    wanted, values = tx.among(batch_ids)
+    found = tx.all(_SETTLE.format(wanted=wanted), (tx.now, *values))
+    for row in sorted(found, key=lambda row: row["id"]):
         tx.outbox.put(
-            receiver=row["party"], kind="batch.completed", batch_id=batch_id, revision=row["revision"],
+            receiver=row["party"], kind="batch.completed", batch_id=row["id"], revision=row["revision"],
             created_at=tx.now,
         )  # fmt: skip

@@ -109,11 +109,8 @@ def live_persons(tx: Transaction, keys: Sequence[bytes]) -> dict[bytes, BatchId 
     """The persons among `keys` that have a live application, each with its batch."""
     if not keys:
         return {}
-    marks = ", ".join("?" * len(keys))
-    rows = tx.all(
-        f"SELECT live_person_key, batch_id FROM message WHERE live_person_key IN ({marks})",
-        list(keys),
-    )
+    wanted, values = tx.among(keys)
+    rows = tx.all(f"SELECT live_person_key, batch_id FROM message WHERE live_person_key {wanted}", values)
     return {row["live_person_key"]: row["batch_id"] for row in rows}
 
 

@@ -6,15 +6,21 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.ledger.journal import GENESIS, Entry, Head, link, to_json
+from gateway.ledger.journal import GENESIS, Entry, Head, Linked, link, to_json
 from gateway.ledger.records import Note
 from gateway.message import Disclosure, Micros
 
 if TYPE_CHECKING:
-    from gateway.ledger.sql.transaction import Transaction
+    from gateway.ledger.sql.transaction import Transaction, Work
 
 #: Where one process writes, there is one chain.
 CHAIN: Final = "main"
+
+RECORDS_CAME_TO: Final = "SELECT coalesce(max(seq), 0) AS seq FROM record"
+_INSERT: Final = (
+    "INSERT INTO audit (chain, number, hash, at, action, actor, message_id, batch_id, from_state,"
+    " to_state, code, records, detail, commitment, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 class ChainMoved(Exception):
@@ -38,7 +44,7 @@ class JournalMemory:
 
 
 class JournalPage:
-    """Collects the entries of one transaction; `flush` writes them."""
+    """Collects the entries of one transaction; `linked` gives what writes them."""
 
     def __init__(self, memory: JournalMemory) -> None:
         self._memory = memory
@@ -51,12 +57,12 @@ class JournalPage:
     def records(self, tx: Transaction) -> int:
         """How far the records have come."""
         if self._records is None:
-            row = tx.one("SELECT coalesce(max(seq), 0) AS seq FROM record")
+            row = tx.one(RECORDS_CAME_TO)
             self._records = int(row["seq"]) if row else 0
         return self._records
 
     def records_came_to(self, seq: int) -> None:
-        """This transaction made another version of a record."""
+        """This transaction looked, or made another version of a record."""
         self._records = seq
 
     def scope(self, tx: Transaction, disclosure: Disclosure, now: Micros) -> int:
@@ -83,26 +89,17 @@ class JournalPage:
         self._memory.scopes[disclosure] = int(row["id"])
         return int(row["id"])
 
-    def flush(self, tx: Transaction) -> None:
+    def linked(self, tx: Transaction) -> Work:
+        """What writes them at the end of the chain, which goes on from there. Raises `ChainMoved`."""
         if not self._entries:
-            return
+            return ()
         memory = self._memory
         head = memory.head or _head(tx, memory.chain)
         linked = list(link(memory.chain, head, self._entries))
-        _advance(tx, memory.chain, head, Head(linked[-1].number, linked[-1].hash))
-        tx.run_many(
-            "INSERT INTO audit (chain, number, hash, at, action, actor, message_id, batch_id, from_state,"
-            " to_state, code, records, detail, commitment, note)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (memory.chain, one.number, one.hash, e.at, e.action, e.actor, e.message_id, e.batch_id,
-                 e.before, e.after, e.code, e.records, _text(e.detail), e.commitment, e.note)
-                for one in linked
-                for e in (one.entry,)
-            ],
-        )  # fmt: skip
-        memory.head = Head(linked[-1].number, linked[-1].hash)
-        self._entries = []
+        to = Head(linked[-1].number, linked[-1].hash)
+        _advance(tx, memory.chain, head, to)
+        memory.head, self._entries = to, []
+        return [(_INSERT, [_row(memory.chain, one) for one in linked])]
 
 
 def write_audit(
@@ -147,6 +144,12 @@ def _advance(tx: Transaction, chain: str, since: Head, to: Head) -> None:
     )
     if not advanced:
         raise ChainMoved(chain)
+
+
+def _row(chain: str, one: Linked) -> tuple[Any, ...]:
+    e = one.entry
+    return (chain, one.number, one.hash, e.at, e.action, e.actor, e.message_id, e.batch_id, e.before, e.after,
+            e.code, e.records, _text(e.detail), e.commitment, e.note)  # fmt: skip
 
 
 def _scope(id: int, disclosure: Disclosure) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from gateway.errors import LeaseLost
 from gateway.ledger.port import Applied, AttemptRecord, CancelAsked, Claimed, GateClosed, Intent, Move
-from gateway.ledger.sql.among import among
 from gateway.ledger.sql.books import SqlBooks, give_back
 from gateway.ledger.sql.journal import write_audit
 from gateway.ledger.sql.rows import insert_message, show_moved, tell_center
@@ -35,18 +34,21 @@ def apply_all(tx: Transaction, moves: Sequence[Move], books: SqlBooks) -> Sequen
     page = _MovePage(tx, moves)
     ends = [_judge_and_note(tx, move, held.get(move.message.id), books, page) for move in moves]
     page.flush(tx)
+    if len(moves) > 1:
+        tx.visas.collect()
     for move, end in zip(moves, ends, strict=True):
         if isinstance(end, Applied):
             _follow(tx, move, end, books)
+    tx.visas.end(tx)
     return ends
 
 
 def _held(tx: Transaction, moves: Sequence[Move]) -> Mapping[str, Row]:
     """The messages as they stand, each one's by its id."""
-    marks, ids = among([move.message.id for move in moves])
+    wanted, ids = tx.among([move.message.id for move in moves])
     found = tx.all(
         "SELECT id, lease_token, state, cancel_requested_at, waits_for, revision FROM message"
-        f" WHERE id IN {marks} ORDER BY id{tx.for_update}",
+        f" WHERE id {wanted} ORDER BY id{tx.for_update}",
         ids,
     )
     return {row["id"]: row for row in found}
@@ -165,10 +167,8 @@ class _MovePage:
     def flush(self, tx: Transaction) -> None:
         """Raises `RuntimeError` for what fencing should have kept out; the caller's transaction is undone."""
         tx.places.flush(tx)
-        for statement, rows in self._rows.items():
-            if not rows:
-                continue
-            changed = tx.run_many(statement, rows)
+        work = [(statement, rows) for statement, rows in self._rows.items() if rows]
+        for (statement, rows), changed in zip(work, tx.run_all(work), strict=True):
             if changed < len(rows) and statement in (_INTEND, _REST):
                 raise RuntimeError("a message that was looked at is not there")
             if changed < len(rows) and statement == _OPEN_EFFECT:
@@ -180,9 +180,9 @@ def _open_attempts(tx: Transaction, moves: Sequence[Move]) -> dict[tuple[str, st
     ended = [move.message.id for move in moves if any(_ends_call(attempt) for attempt in move.attempts)]
     if not ended:
         return {}
-    marks, ids = among(ended)
+    wanted, ids = tx.among(ended)
     found = tx.all(
-        f"SELECT id, message_id, step FROM attempt WHERE message_id IN {marks} AND kind = 'call'"
+        f"SELECT id, message_id, step FROM attempt WHERE message_id {wanted} AND kind = 'call'"
         " AND outcome = 'open'",
         ids,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from gateway.ledger.sql.transaction import Transaction
+    from gateway.ledger.sql.transaction import Transaction, Work
 
 _COLUMNS: Final = (
     "receiver", "kind", "message_id", "batch_id", "revision", "created_at", "event_id", "subject",
@@ -23,7 +23,7 @@ _INSERT: Final = (
 
 
 class OutboxPage:
-    """Collects the entries of one transaction; `flush` writes them."""
+    """Collects the entries of one transaction; `numbered` gives what writes them."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[Any, ...]] = []
@@ -32,8 +32,7 @@ class OutboxPage:
         """An entry, in order. A `batch.completed` of a revision that was told before is told once."""
         self._entries.append(tuple(columns.get(name) for name in _COLUMNS))
 
-    def flush(self, tx: Transaction) -> None:
-        if self._entries:
-            tx.lock_outbox()
-            tx.run_many(_INSERT, self._entries)
-            self._entries = []
+    def numbered(self, tx: Transaction) -> Work:
+        """What writes them; no other statement may follow before the commit."""
+        entries, self._entries = self._entries, []
+        return [*tx.locking_outbox(), (_INSERT, entries)] if entries else ()

@@ -7,13 +7,15 @@ statements of his own flushes first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.ledger.books import Quota
-from gateway.ledger.sql.among import among
 
 if TYPE_CHECKING:
     from gateway.ledger.sql.transaction import Transaction
+
+_TAKE: Final = "UPDATE quota SET taken = taken + ? WHERE control = ? AND scope = ?"
+_RESERVE: Final = "INSERT INTO reservation (message_id, control, scope) VALUES (?, ?, ?)"
 
 
 class PlacesPage:
@@ -30,8 +32,8 @@ class PlacesPage:
     def look_ahead(self, tx: Transaction, message_ids: Sequence[str]) -> None:
         """Who of these holds places already, in one query for all that will be asked about."""
         if len(message_ids) > 1:
-            marks, values = among(message_ids)
-            found = tx.all(f"SELECT message_id FROM reservation WHERE message_id IN {marks}", values)
+            wanted, values = tx.among(message_ids)
+            found = tx.all(f"SELECT message_id FROM reservation WHERE message_id {wanted}", values)
             self._without = set(message_ids).difference(row["message_id"] for row in found)
 
     def held_by(self, tx: Transaction, message_id: str) -> bool:
@@ -61,12 +63,11 @@ class PlacesPage:
 
     def flush(self, tx: Transaction) -> None:
         if self._taken:
-            tx.run_many(
-                "UPDATE quota SET taken = taken + ? WHERE control = ? AND scope = ?",
-                [(n, quota.control, quota.scope) for quota, n in sorted(self._taken.items())],
-            )
-            tx.run_many(
-                "INSERT INTO reservation (message_id, control, scope) VALUES (?, ?, ?)", self._reservations
+            tx.run_all(
+                [
+                    (_TAKE, [(n, quota.control, quota.scope) for quota, n in sorted(self._taken.items())]),
+                    (_RESERVE, self._reservations),
+                ]
             )
             self._taken, self._reservations = {}, []
         self._free.clear()

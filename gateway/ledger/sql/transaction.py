@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.ledger.sql.among import among
 from gateway.ledger.sql.counters import BatchCounters
 from gateway.ledger.sql.journal import JournalMemory, JournalPage
 from gateway.ledger.sql.outbox import OutboxPage
 from gateway.ledger.sql.places import PlacesPage
+from gateway.ledger.sql.visas import VisasPage
 from gateway.message import Micros
 
 #: A connection that executes the ledger's statements; what a query gives is read by name.
 Connection = Any
 Row = Any
+#: Statements, each with the rows of values that it is executed for.
+Work = Sequence[tuple[str, Sequence[Sequence[Any]]]]
 
 
 class Transaction:
@@ -35,20 +39,21 @@ class Transaction:
         self.counters = BatchCounters()
         self.outbox = OutboxPage()
         self.places = PlacesPage()
+        self.visas = VisasPage()
         self.journal = JournalPage(journal or JournalMemory())
 
     def flush(self) -> None:
         """Write what was collected. The outbox last: others' entries may wait from there to the commit."""
         self.places.flush(self)
         self.counters.flush(self)
-        self.journal.flush(self)
-        self.outbox.flush(self)
+        self.run_all([*self.journal.linked(self), *self.outbox.numbered(self)])
 
     def own_records(self) -> None:
         """Before a record gets another version: nobody decides by the records until this is committed."""
 
-    def lock_batches(self, batch_ids: list[str]) -> None:
-        """Before looking whether these batches are complete."""
+    def locking_batches(self, batch_ids: list[str]) -> Work:
+        """What is executed before looking whether these batches are complete."""
+        return ()
 
     def skip_outbox(self, by: int) -> None:
         """Entries of the outbox are numbered on from far behind the last one."""
@@ -58,8 +63,9 @@ class Transaction:
             (by, self.now),
         )
 
-    def lock_outbox(self) -> None:
-        """Before entries of the outbox get their numbers."""
+    def locking_outbox(self) -> Work:
+        """What is executed before entries of the outbox get their numbers."""
+        return ()
 
     def run(self, sql: str, values: Any = ()) -> int:
         """Execute; the number of rows changed."""
@@ -70,6 +76,14 @@ class Transaction:
         """Execute for each of these; the number of rows changed by all of them."""
         count: int = self._connection.executemany(sql, values).rowcount
         return count
+
+    def run_all(self, work: Work) -> list[int]:
+        """Execute several statements, in order; the number of rows changed by each."""
+        return [self.run_many(sql, values) for sql, values in work]
+
+    def among(self, values: Sequence[Any]) -> tuple[str, list[Any]]:
+        """See `among.among`."""
+        return among(values)
 
     def one(self, sql: str, values: Any = ()) -> Row | None:
         return self._connection.execute(sql, values).fetchone()
