@@ -391,15 +391,13 @@ def receipt_before_the_commit() -> Iterator[None]:
 
 @_mutant("a batch's completion is told once a revision")
 def completion_told_twice() -> Iterator[None]:
-    complete = counters._complete
+    settle = counters._settle
 
-    def twice(tx: Any, batch_id: str) -> bool:
-        done = complete(tx, batch_id)
-        if done:
-            counters._raise_revision(tx, batch_id)
-        return done
+    def twice(tx: Any, batch_ids: list[str]) -> None:
+        settle(tx, batch_ids)
+        settle(tx, batch_ids)
 
-    with _patched(counters, "_complete", twice):
+    with _patched(counters, "_settle", twice):
         yield
 
 
