@@ -20,7 +20,7 @@ def faults(given: Collection[str], evidence: Mapping[str, Any], outcomes: Iterab
     `given`: the passports handed in. `evidence`: the partner's (`stub.Register.evidence`). `outcomes`: what
     the contender says.
     """
-    said = list(outcomes)
+    said, asked_for = list(outcomes), set(given)
     visas = [(passport, number) for passport, number in evidence["visas"]]
     issued = Counter(passport for passport, _ in visas)
     told = Counter(outcome.passport for outcome in said)
@@ -29,7 +29,7 @@ def faults(given: Collection[str], evidence: Mapping[str, Any], outcomes: Iterab
     return [
         *_fault("never issued", [one for one in given if not issued[one]]),
         *_fault("issued more than once", [one for one, times in issued.items() if times > 1]),
-        *_fault("issued, and never asked for", [one for one in issued if one not in set(given)]),
+        *_fault("issued, and never asked for", [one for one in issued if one not in asked_for]),
         *_fault("no outcome", [one for one in given if not told[one]]),
         *_fault("more than one outcome", [one for one, times in told.items() if times > 1]),
         *_fault("another visa than the partner's", [one for one in wrong if issued[one]]),
