@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 BENCH  := .venv-bench
 APPLICATIONS ?= 200
 # Processes that share the tests; a file stays in one of them. Many tests wait for others' processes.
-JOBS ?= 5
+JOBS ?= 4
 PILGRIMS ?= 3000
 # Of the comparison in `make bench`.
 ROUNDS ?= 5
