@@ -311,10 +311,14 @@ class World:
             self.trace.append((round(self.loop.time() * 1e6), what, *details))
 
     def violate(self, name: str, detail: str) -> None:
-        known = self._clocks_differ and name in _OF_CLOCKS
+        known = self._clocks_differ and (name in _OF_CLOCKS or self._follows_of_clocks(detail))
         (self.known if known else self.violations).append(Violation(name, detail))
         self.loop.stopped = bool(self.violations)
         self.note("KNOWN" if known else "VIOLATION", name, detail)
+
+    def _follows_of_clocks(self, detail: str) -> bool:
+        """Whether the same intent was freed too early before: what was done under it meanwhile is done."""
+        return Violation("freed_while_it_may_be_done", detail) in self.known
 
     def heard_error(self, fields: dict[str, Any]) -> None:
         """The gateway logged an error: expected when the ledger refuses, a fault of the program otherwise."""
