@@ -16,7 +16,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -71,8 +71,8 @@ def write(file: IO[bytes], manifest: Manifest, sources: Mapping[str, Path], adva
         for name, content in ((MANIFEST, text), (_CHECKSUM, hashlib.sha256(text).hexdigest().encode())):
             archive.addfile(_member(name, len(content)), BytesIO(content))
         for name, path in sources.items():
-            with path.open("rb") as source:
-                archive.addfile(_member(name, manifest.members[name][0]), _Counted(source, advance))  # type: ignore[arg-type]
+            with _Counted(FileIO(path), advance) as source:
+                archive.addfile(_member(name, manifest.members[name][0]), source)
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:
@@ -81,16 +81,16 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
     return member
 
 
-@dataclass(slots=True)
-class _Counted:
+class _Counted(BufferedReader):
     """A file that tells how much of it was read."""
 
-    file: IO[bytes]
-    advance: Advance
+    def __init__(self, file: FileIO, advance: Advance) -> None:
+        super().__init__(file)
+        self._advance = advance
 
-    def read(self, size: int) -> bytes:
-        piece = self.file.read(size)
-        self.advance(len(piece))
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self._advance(len(piece))
         return piece
 
 
@@ -139,7 +139,7 @@ class Backup:
     def check(self, name: str) -> None:
         """Read a member without keeping it. Raises `Damaged` unless its checksum is right."""
         with _content(self.archive, name) as source:
-            if hashlib.file_digest(source, "sha256").hexdigest() != self.manifest.members[name][1]:  # type: ignore[arg-type]
+            if hashlib.file_digest(source, "sha256").hexdigest() != self.manifest.members[name][1]:
                 raise Damaged(f"the checksum of {name} is wrong: the backup was damaged or changed")
 
     def key_names(self) -> Sequence[str]:
@@ -168,11 +168,11 @@ def _is_ours(name: str) -> bool:
     return name in (SQLITE_MEMBER, POSTGRESQL_MEMBER) or _KEY.fullmatch(name) is not None
 
 
-def _content(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+def _content(archive: tarfile.TarFile, name: str) -> BufferedReader:
     try:
         found = archive.extractfile(archive.getmember(name))
     except KeyError as error:
         raise Damaged(f"{name} is missing in the backup") from error
-    if found is None:
+    if not isinstance(found, BufferedReader):
         raise Damaged(f"{name} is no file")
     return found

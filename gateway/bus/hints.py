@@ -21,7 +21,7 @@ from typing import Any, Final
 from kombu import Connection, Consumer, Message, Producer, Queue
 
 from gateway.bus.link import Broker, Link
-from gateway.pipeline.hints import helpers_wanted
+from gateway.pipeline.hints import MOST_AT_ONCE, helpers_wanted
 from gateway.ports import WorkHints
 
 SINGLE: Final = "umrah.work.single"
@@ -31,8 +31,6 @@ MOST_IDS: Final = 50
 #: A hint that nobody took by then is no news any more.
 _STALE_MS: Final = 5_000
 _MOST_WAITING: Final = 1_000
-#: Told at once of one piece of news, however large.
-_MOST_AT_ONCE: Final = 16
 _IDLE_S: Final = 5.0
 _HELD_S: Final = 0.01
 _LOOK_S: Final = 0.25
@@ -55,7 +53,7 @@ def hints_of(count: int, ids: Sequence[str], share: int, *, carries: bool) -> li
     wanted = helpers_wanted(count, share, carries=carries)
     if wanted and ids:
         parts = [tuple(ids[start : start + MOST_IDS]) for start in range(0, len(ids), MOST_IDS)]
-        return [Hint(SINGLE, part) for part in parts[:_MOST_AT_ONCE]]
+        return [Hint(SINGLE, part) for part in parts[:MOST_AT_ONCE]]
     return [Hint(BATCH)] * wanted
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 #: Told at once of one piece of news, however large.
-_MOST_AT_ONCE: Final = 16
+MOST_AT_ONCE: Final = 16
 
 
 def helpers_wanted(count: int, share: int, *, carries: bool) -> int:
@@ -22,7 +22,7 @@ def helpers_wanted(count: int, share: int, *, carries: bool) -> int:
     Each time one process takes `share` of them; the first share needs no others where we carry ourselves.
     """
     left = count - share if carries else count
-    return 0 if left <= 0 else min(_MOST_AT_ONCE, -(-left // share))
+    return 0 if left <= 0 else min(MOST_AT_ONCE, -(-left // share))
 
 
 class Hints:

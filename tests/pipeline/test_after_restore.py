@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -340,14 +341,7 @@ async def test_a_list_that_was_made_too_early_lets_nothing_go_on(
 async def test_a_list_without_persons_lets_nothing_go_on(
     world: World, registry: Registry, tmp_path: Path
 ) -> None:
-    applications = world.applications(1)
-    registry.know(applications)
-    copy = await keep_copy(world, tmp_path)
-    await world.submit(applications, key="lost")
-    await world.carry_until_rest()
-    await come_back(world, copy)
-    await take_on(world)
-    world.clock.pass_by(seconds=settle_time(world.engine))
+    await _issued_and_lost(world, registry, tmp_path)
     statement = registry.statement(world, named=False)
     found = await reconcile("foreign-affairs", statement, "operator-1", world.engine)
     assert found["lost_days"]["not_counted"] == "persons_missing"
@@ -398,8 +392,8 @@ async def test_two_operators_may_decide_that_somebody_gets_another_one(
     assert (await world.only(receipt)).outcome is Outcome.ISSUED
 
 
-async def _forgotten(world: World, registry: Registry, folder: Path) -> Receipt:
-    """An application under review whose person has a visa that was forgotten."""
+async def _issued_and_lost(world: World, registry: Registry, folder: Path) -> list[dict[str, Any]]:
+    """An application that was issued after the backup; restored, taken on, and late enough to ask."""
     applications = world.applications(1)
     registry.know(applications)
     copy = await keep_copy(world, folder)
@@ -408,6 +402,12 @@ async def _forgotten(world: World, registry: Registry, folder: Path) -> Receipt:
     await come_back(world, copy)
     await take_on(world)
     world.clock.pass_by(seconds=settle_time(world.engine))
+    return applications
+
+
+async def _forgotten(world: World, registry: Registry, folder: Path) -> Receipt:
+    """An application under review whose person has a visa that was forgotten."""
+    applications = await _issued_and_lost(world, registry, folder)
     await reconcile("foreign-affairs", registry.statement(world), "operator-1", world.engine)
     receipt = await world.submit(applications, key="another key")
     await world.carry_until_rest()

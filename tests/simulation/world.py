@@ -311,14 +311,15 @@ class World:
             self.trace.append((round(self.loop.time() * 1e6), what, *details))
 
     def violate(self, name: str, detail: str) -> None:
-        known = self._clocks_differ and (name in _OF_CLOCKS or self._follows_of_clocks(detail))
+        known = self._clocks_differ and (name in _OF_CLOCKS or self._follows_of_clocks(name, detail))
         (self.known if known else self.violations).append(Violation(name, detail))
         self.loop.stopped = bool(self.violations)
         self.note("KNOWN" if known else "VIOLATION", name, detail)
 
-    def _follows_of_clocks(self, detail: str) -> bool:
-        """Whether the same intent was freed too early before: what was done under it meanwhile is done."""
-        return Violation("freed_while_it_may_be_done", detail) in self.known
+    def _follows_of_clocks(self, name: str, detail: str) -> bool:
+        """Whether the same intent was freed too early before, and what was under way is done meanwhile."""
+        freed_early = Violation("freed_while_it_may_be_done", detail)
+        return name == "freed_although_it_was_done" and freed_early in self.known
 
     def heard_error(self, fields: dict[str, Any]) -> None:
         """The gateway logged an error: expected when the ledger refuses, a fault of the program otherwise."""
