@@ -10,6 +10,8 @@ JOBS ?= 4
 PILGRIMS ?= 3000
 # Of the comparison in `make bench`.
 ROUNDS ?= 5
+# Images of containers often forbid it. Hundreds of processes start in the tests: each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from schemas.catalogue import CODES
 from schemas.kinds import GROUPS, KINDS, json_schema
@@ -46,6 +45,8 @@ def test_a_page_tells_every_field_with_its_meaning_and_every_code(kind: str) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_json_schema_takes_the_example_and_not_a_changed_one(kind: str) -> None:
+    from jsonschema import Draft202012Validator  # half a second: not in each process that shares the tests
+
     document = json_schema(kind)
     Draft202012Validator.check_schema(document)
     judge: Any = Draft202012Validator(document)
