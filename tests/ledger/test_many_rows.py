@@ -118,3 +118,19 @@ def test_texts_that_json_writes_otherwise_are_told_apart() -> None:
     assert literal(["a\\nb", '"', None]) == '{"a\\\\nb","\\"",null}'
     assert literal(["a\nb"]) is None
     assert literal(["\\\n"]) is None
+
+
+def test_after_a_pipeline_that_failed_every_statement_goes_on(connection: Connection) -> None:
+    """One that the library was about to prepare when the one before it was refused."""
+    add = "INSERT INTO kept (id, number) VALUES (?, ?)"
+    for number in range(20):
+        connection.execute("BEGIN")
+        connection.execute(add, (number, 0))
+        if number % 3 == 0:  # also before anything is prepared
+            connection.rollback()
+            continue
+        with pytest.raises(errors.UniqueViolation):
+            connection.execute_all([(INSERT, [(number, None, None, None)]), (add, [(100 + number, 0)])])
+        connection.rollback()
+        connection.execute_all([(add, [(number, 0)]), (add, [(100 + number, 0)])])
+    assert len(kept(connection, "id")) == 26

@@ -60,6 +60,9 @@ def judge(center: Center, fault: str, runs: int, *, rest_s: float = 90, **other:
     broken = list(other.pop("broken", ()))
     broken += [f"{forgotten} issued and forgotten"] if forgotten else []
     broken += [f"{invented} shown as issued and never issued"] if invented else []
+    # Where a call may be repeated, no fault leaves anything undecided.
+    needless = final["under_review"] if center.home.foreign_affairs == "deduplicates" else 0
+    broken += [f"{needless} left to a person"] if needless else []
     journal = journal_verified(center)
     broken += [] if journal == "whole" else [f"journal: {journal}"]
     return Row(

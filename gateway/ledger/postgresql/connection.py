@@ -18,11 +18,13 @@ from gateway.ledger.sql.transaction import Work
 
 #: The transaction was undone so that another could go on: run it again.
 #: `FeatureNotSupported`: a newer version has changed a table under a statement that this connection prepared.
+#: `InvalidSqlStatementName`: what the library takes for prepared is not, or not any more.
 CONFLICTS: Final = (
     errors.SerializationFailure,
     errors.DeadlockDetected,
     errors.LockNotAvailable,
     errors.FeatureNotSupported,
+    errors.InvalidSqlStatementName,
 )
 #: A violated constraint: by another process's transaction, if it does not happen again.
 VIOLATIONS: Final = (psycopg.IntegrityError,)
@@ -92,6 +94,14 @@ class Connection:
         with self._inner.pipeline():
             cursors = [self.executemany(sql, values) for sql, values in work]
         return [cursor.rowcount for cursor in cursors]
+
+    def rollback(self) -> None:
+        """Undo what was begun, and forget what is prepared.
+
+        The library takes a statement for prepared as soon as it is sent. In a pipeline that fails before, it
+        is not: from then on every use of it would fail. Only this way of rolling back lets go of it.
+        """
+        self._inner.rollback()
 
     def _statement_for_many(self, sql: str) -> Statement | None:
         if sql not in self._many:

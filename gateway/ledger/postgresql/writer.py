@@ -266,7 +266,7 @@ class PostgresWriter:
     def _undo(self, connection: Connection) -> None:
         try:
             if connection.usable:
-                connection.execute("ROLLBACK")
+                connection.rollback()
         except LOST:
             connection.close()
         self._journal.forget()
