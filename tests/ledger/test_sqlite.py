@@ -10,10 +10,12 @@ import pytest
 
 from gateway.clock import micros
 from gateway.errors import Misconfigured, Unavailable
+from gateway.ledger.sql.operating import use_token
 from gateway.ledger.sql.transaction import Transaction
-from gateway.ledger.sqlite.connection import open_writer
+from gateway.ledger.sqlite.connection import migrate, open_writer
 from gateway.ledger.sqlite.ledger import SqliteLedger
 from gateway.ledger.sqlite.writer import GroupCommitWriter
+from gateway.message import Micros
 from gateway.states import State
 from tests.doubles import ManualClock
 from tests.ledger.records import PARTY, REFERENCE, accepted_batch, claim, intend, line, now, opening, rejected
@@ -142,3 +144,27 @@ async def test_the_commits_behind_answers_and_intents_flush(tmp_path: Path, cloc
         "claim": False,
         "_apply_all": True,
     }
+
+
+def test_the_use_of_a_token_looks_at_no_other_that_lives(tmp_path: Path) -> None:
+    connection = open_writer(tmp_path / "ledger.db")
+    migrate(connection)
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    def use(jti: str) -> int:
+        nonlocal steps
+        steps = 0
+        assert use_token(Transaction(connection, Micros(1)), PARTY, jti, "", Micros(10), Micros(1))
+        return steps
+
+    connection.set_progress_handler(count, 1)
+    alone = use("first")
+    for number in range(1_000):
+        use(str(number))
+    assert use("last") <= 2 * alone
+    connection.close()
