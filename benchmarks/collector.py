@@ -1,14 +1,15 @@
 """What Python's garbage collector costs, by its settings: CPU of carrying an application.
 
 `python -m benchmarks.collector [APPLICATIONS]` changes the settings every half second within one run, in
-turns, so that others on the machine disturb all of them alike. Prints the median, the least, and how many
-slices there were.
+turns whose order is drawn, so that others on the machine disturb all of them alike. Prints the median, the
+least, and how many slices there were.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import statistics
 import sys
 import time
@@ -62,8 +63,10 @@ class CountingWorker(Worker):
             turns.cancel()
 
     async def _take_turns(self) -> None:
+        order, by_lot = list(_SETTINGS.items()), random.Random(1)
         while True:
-            for name, put_in_force in _SETTINGS.items():
+            by_lot.shuffle(order)
+            for name, put_in_force in order:
                 put_in_force()
                 await asyncio.sleep(_SETTLES_S)
                 cpu_s, rested = time.process_time(), self.rested
