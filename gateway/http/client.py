@@ -119,7 +119,7 @@ class HttpClient:
             request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
             return await connection.exchange(request, deadline, max_reply_bytes)
         except CAUGHT as error:
-            raise meaning(error, sent=True) from error
+            raise meaning(error, sent=True, proven=connection.has_answered) from error
         finally:
             self._give_back(origin, connection)
 

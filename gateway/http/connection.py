@@ -46,6 +46,8 @@ class Connection(asyncio.Protocol):
         self._poll: select.poll | None = None
         self._parser = HttpResponseParser(self)
         self._keep_alive = True
+        #: Whether a whole reply ever came.
+        self.has_answered = False
         #: Only while an exchange waits for its reply.
         self._reply: asyncio.Future[HttpReply] | None = None
         self._deadline = 0.0
@@ -130,6 +132,7 @@ class Connection(asyncio.Protocol):
             reply.set_exception(error)
 
     def _succeed(self) -> None:
+        self.has_answered = True
         reply = self._answered()
         if reply is not None:
             reply.set_result(HttpReply(self._status, self._headers, b"".join(self._pieces)))
@@ -214,6 +217,8 @@ class Connection(asyncio.Protocol):
             raise Uncertain("reply_too_large")
 
     def on_body(self, piece: bytes) -> None:
+        if self._in_head:  # of an interim reply, which has none
+            raise Uncertain("reply_not_http")
         self._size += len(piece)
         if self._size > self._max_bytes:
             raise Uncertain("reply_too_large")

@@ -6,7 +6,8 @@ every error is `Uncertain`. The caller says which side it is on; the table only 
 One exception: a partner that refuses our certificate. With TLS 1.3 its verdict comes after our side of the
 handshake, so the request may be on its way already. But it is the partner's handshake that fails then, and
 nothing that came after it is read (RFC 8446, 4.4.2.4 and 6.2): `Unavailable`. A verdict that is lost on its
-way, in a reset connection, leaves the call in doubt like any other.
+way, in a reset connection, leaves the call in doubt like any other; and so does one on a connection that has
+answered before, where the handshake is long over and the request may have been read.
 """
 
 from __future__ import annotations
@@ -78,9 +79,12 @@ OUR_CERTIFICATE_REFUSED: Final = frozenset(
 CAUGHT: Final = tuple(MEANINGS)
 
 
-def meaning(error: BaseException, *, sent: bool) -> Unavailable | Uncertain:
-    """The error in our terms. `sent`: a byte of the request may have left."""
-    if refuses_our_certificate(error):
+def meaning(error: BaseException, *, sent: bool, proven: bool = False) -> Unavailable | Uncertain:
+    """The error in our terms.
+
+    `sent`: a byte of the request may have left. `proven`: the connection has brought a reply before.
+    """
+    if refuses_our_certificate(error) and not proven:
         return Unavailable("own_certificate_refused")
     if isinstance(error, ssl.SSLCertVerificationError) and not sent:
         return Unavailable(VERDICTS.get(getattr(error, "verify_code", 0), "certificate_refused"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -65,9 +65,14 @@ class Envelope(Struct, frozen=True):
         return self.content.tag == f"{{{self.dialect.namespace}}}Fault"
 
     @property
+    def message_headers(self) -> Sequence[Element]:
+        """Blocks like ours: more than one tell nothing."""
+        return [block for block in self.headers if block.tag == HEADER_TAG]
+
+    @property
     def message_header(self) -> Element | None:
         """Our header block, if there is exactly one."""
-        found = [block for block in self.headers if block.tag == HEADER_TAG]
+        found = self.message_headers
         return found[0] if len(found) == 1 else None
 
     def not_understood(self, understood: Collection[str] = ()) -> bool:
@@ -137,13 +142,25 @@ def write_fault(dialect: Dialect, code: str, text: str, detail_code: str | None)
     )
 
 
+def whole_text(element: Element) -> str | None:
+    """What an element says; None when anything stands in the midst of it, be it a comment."""
+    return None if len(element) else element.text
+
+
 def fault_code(envelope: Envelope) -> str:
-    """The most specific code of a fault, without its prefix; empty when it has none."""
-    ns = f"{{{envelope.dialect.namespace}}}"
-    paths = (
-        (f"detail/{{{TYPES}}}code", "faultcode")
-        if envelope.dialect is SOAP_11
-        else (f"{ns}Code/{ns}Subcode/{ns}Value", f"{ns}Code/{ns}Value")
-    )
-    found = (envelope.content.findtext(path) for path in paths)
-    return next((text.strip().rpartition(":")[2] for text in found if text), "")
+    """The most specific code of a fault, without its prefix; empty when there is none, or not one alone."""
+    fault = envelope.content
+    if envelope.dialect is SOAP_11:
+        codes = fault.findall(f"detail/{{{TYPES}}}code") or fault.findall("faultcode")
+    else:
+        codes = _deepest_codes(fault, f"{{{envelope.dialect.namespace}}}")
+    text = whole_text(codes[0]) if len(codes) == 1 else None
+    return (text or "").strip().rpartition(":")[2]
+
+
+def _deepest_codes(fault: Element, ns: str) -> list[Element]:
+    """Of SOAP 1.2 (part 1, section 5.4.1), where each subcode is more specific than what it stands in."""
+    within = fault.findall(f"{ns}Code")
+    while inside := [subcode for code in within for subcode in code.iterchildren(f"{ns}Subcode")]:
+        within = inside
+    return [value for code in within for value in code.iterchildren(f"{ns}Value")]

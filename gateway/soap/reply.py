@@ -16,7 +16,7 @@ from gateway.http import HttpReply
 from gateway.ports import PreparedRequest
 from gateway.soap.codec import Values
 from gateway.soap.contract import Action, Contract
-from gateway.soap.envelope import TYPES, Envelope, dialect_of, fault_code, media_type
+from gateway.soap.envelope import TYPES, Envelope, dialect_of, fault_code, media_type, whole_text
 from gateway.soap.security.policy import UNPROTECTED, MessageSecurity
 from gateway.soap.shapes import Shapes
 from gateway.xml import Element, Limits, parse
@@ -103,8 +103,9 @@ def _fault(
     A signed one must name ours: without a header it may be the answer to an earlier message, sent again by
     somebody else.
     """
-    header = envelope.message_header
-    ours = not security.proves if header is None else header.findtext(_CORRELATION) == correlation_id
+    headers = envelope.message_headers
+    named = [_text(header, _CORRELATION) for header in headers]
+    ours = named == [correlation_id] if headers else not security.proves
     code = fault_code(envelope)
     if status in _FAULT and ours and code in contract.service.definite_faults:
         return Unavailable(f"fault_{code}")
@@ -126,13 +127,14 @@ def _values(contract: Contract, action: Action, envelope: Envelope, correlation_
 
 def _text(parent: Element, tag: str) -> str | None:
     child = next(parent.iterchildren(tag), None)  # `find` goes through a parser of paths
-    return child.text if child is not None and not len(child) else None
+    return None if child is None else whole_text(child)
 
 
 def _checked_error(contract: Contract, values: dict[str, Any]) -> dict[str, Any]:
     error = values.get("service_error")
     if error is None or error["error_type"] == "Business":
         return values
-    if error["code"] in contract.service.definite_faults:
+    told_beside = any(value is not None for name, value in values.items() if name != "service_error")
+    if error["code"] in contract.service.definite_faults and not told_beside:
         raise Unavailable(f"technical_{error['code']}")
     raise Uncertain("technical_error")

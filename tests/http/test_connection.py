@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from gateway.clock import SystemClock
 from gateway.errors import Unavailable, Uncertain
 from gateway.http import HttpClient, HttpReply
+from gateway.http.client import Origin
 from gateway.http.connection import MAX_HEAD_BYTES, MAX_HEADERS, Connection
 from tests.doubles import ManualClock
 from tests.http.test_http_client import OK, client, post
@@ -163,6 +164,17 @@ BROKEN: dict[str, tuple[list[Step], str]] = {
     "endless chunk extension": ([CHUNKED + b"1;", *[b"b" * 9_000] * 12], "reply_too_large"),
     "endless header": ([b"HTTP/1.1 200 OK\r\nA: ", *[b"b" * 9_000] * 4], "reply_head_too_large"),
     "endless reason": ([b"HTTP/1.1 200 ", *[b"b" * 9_000] * 4], "reply_head_too_large"),
+    **{
+        f"an interim reply {status} with a body, {head}": (
+            [f"HTTP/1.1 {status} X\r\n{head}\r\n\r\n{body}".encode() + OK],
+            "reply_not_http",
+        )
+        for status in (102, 104, 199)
+        for head, body in (
+            ("Content-Length: 4", "evil"),
+            ("Transfer-Encoding: chunked", "4\r\nevil\r\n0\r\n\r\n"),
+        )
+    },
     "endless interim replies": ([b"HTTP/1.1 100 Continue\r\n\r\n" * 1400], "reply_head_too_large"),
     "a large header that ends": (
         [reply("HTTP/1.1 200 OK", f"A: {'b' * MAX_HEAD_BYTES}", "Content-Length: 0")],
@@ -310,6 +322,38 @@ async def test_headers_of_interim_replies_are_forgotten() -> None:
         client() as through,
     ):
         assert (await post(through, one.url)).headers["content-type"] == "text/xml"
+
+
+class _Alert(ssl.SSLError):
+    reason = "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+
+
+@pytest.mark.parametrize(
+    ("answered_before", "means"),
+    [(False, (Unavailable, "own_certificate_refused")), (True, (Uncertain, "connection_lost"))],
+)
+async def test_our_certificate_is_refused_in_the_handshake_or_too_late_to_say_that_nothing_was_done(
+    answered_before: bool, means: tuple[type[Exception], str]
+) -> None:
+    connections: list[Connection] = []
+
+    class Noting(HttpClient):
+        async def connect(self, origin: Origin, timeout_s: float) -> Connection:
+            connections.append(await super().connect(origin, timeout_s))
+            return connections[-1]
+
+    async with peer([OK] if answered_before else [0.5], [0.5]) as one:
+        through = Noting(SystemClock(), idle_s=60)
+        await through.start()
+        if answered_before:
+            await post(through, one.url)
+        calling = asyncio.create_task(post(through, one.url))
+        while len(one.requests) < 1 + answered_before:
+            await asyncio.sleep(0)
+        connections[-1].connection_lost(_Alert(1, "alert"))
+        with pytest.raises(means[0], match=f"^{means[1]}"):
+            await calling
+        await through.close()
 
 
 async def test_a_cancelled_call_leaves_no_connection_to_another() -> None:

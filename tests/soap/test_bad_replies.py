@@ -127,6 +127,23 @@ def fault(dialect: Dialect, code: str, correlation_id: str | None = None) -> byt
     )
 
 
+def _within(dialect: Dialect, code: str, inner: str, correlation_id: str) -> bytes:
+    """A fault whose code is made more specific: by a subcode of the subcode, or in the detail."""
+    written = fault(dialect, code, correlation_id).decode()
+    if dialect is SOAP_11:
+        detail = f"<detail><code xmlns='{TYPES}'>{inner}</code></detail>"
+        return written.replace("</s:Fault>", f"{detail}</s:Fault>").encode()
+    deeper = f"<s:Subcode><s:Value>t:{inner}</s:Value></s:Subcode>"
+    return written.replace("</s:Subcode>", f"{deeper}</s:Subcode>").encode()
+
+
+def _twice(dialect: Dialect, code: str, correlation_id: str) -> bytes:
+    written = fault(dialect, code, correlation_id).decode()
+    named = f"<faultcode>s:{code}</faultcode>" if dialect is SOAP_11 else f"<s:Value>t:{code}</s:Value>"
+    assert named in written
+    return written.replace(named, f"{named}{named}").encode()
+
+
 def technical(subject: Subject, sent: Sent, code: str) -> bytes:
     tag = "VerifyPassportResponse" if subject is REPEATABLE else "IssueVisaResponse"
     namespace = re.search('xmlns="([^"]*)"', subject.good)
@@ -179,6 +196,44 @@ IN_DOUBT: dict[str, tuple[Reply, str]] = {
     "listed_fault_for_another_message": (
         lambda s, _: soap(s, fault(s.dialect, "SERVICE_CLOSED", OTHER_ID), "500 Error"),
         "reply_uncorrelated",
+    ),
+    "listed_fault_under_two_headers_of_another": (
+        lambda s, _: soap(
+            s,
+            fault(s.dialect, "SERVICE_CLOSED", OTHER_ID).replace(
+                b"</s:Header>", f"{header(OTHER_ID)}</s:Header>".encode()
+            ),
+            "500 Error",
+        ),
+        "reply_uncorrelated",
+    ),
+    "listed_fault_under_two_headers": (
+        lambda s, r: soap(
+            s,
+            fault(s.dialect, "SERVICE_CLOSED", r.message_id).replace(
+                b"</s:Header>", f"{header(r.message_id)}</s:Header>".encode()
+            ),
+            "500 Error",
+        ),
+        "reply_uncorrelated",
+    ),
+    "comment_inside_a_faults_correlation_id": (
+        lambda s, r: soap(s, fault(s.dialect, "SERVICE_CLOSED", f"{r.message_id}<!-- -->9"), "500 Error"),
+        "reply_uncorrelated",
+    ),
+    "comment_inside_a_fault_code": (
+        lambda s, r: soap(s, fault(s.dialect, "SERVICE_CLOSED<!-- -->_NOT", r.message_id), "500 Error"),
+        "fault",
+    ),
+    "unlisted_fault_within_a_listed_one": (
+        lambda s, r: soap(
+            s, _within(s.dialect, "SERVICE_CLOSED", "AFTER_ISSUING", r.message_id), "500 Error"
+        ),
+        "fault",
+    ),
+    "two_fault_codes": (
+        lambda s, r: soap(s, _twice(s.dialect, "SERVICE_CLOSED", r.message_id), "500 Error"),
+        "fault",
     ),
     "unlisted_technical_error": (lambda s, r: soap(s, technical(s, r, "OUT_OF_ORDER")), "technical_error"),
     "truncated_xml": (lambda s, r: soap(s, good(s, r)[:-40]), "reply_invalid_xml"),
@@ -319,6 +374,22 @@ async def test_a_listed_fault_says_that_nothing_was_done(subject: Subject, with_
 async def test_a_listed_technical_error_says_that_nothing_was_done(subject: Subject) -> None:
     end = await end_of(subject, lambda s, r: soap(s, technical(s, r, "TOO_MANY_REQUESTS")))
     assert end == NotDone("technical_TOO_MANY_REQUESTS")
+
+
+async def test_a_technical_error_beside_a_visa_leaves_the_call_in_doubt() -> None:
+    result = re.search("<result>(.*)</result>", ISSUING.good)
+    assert result
+
+    def both(subject: Subject, sent: Sent) -> bytes:
+        told = technical(subject, sent, "SERVICE_CLOSED").decode()
+        reference, visa = (
+            f"<request_reference>{sent.reference}</request_reference>",
+            result[1].partition("</request_reference>")[2],
+        )
+        issued = f"<issued_under>{reference}<visa>{reference}{visa}</visa></issued_under>"
+        return soap(subject, told.replace("</service_error>", f"</service_error>{issued}").encode())
+
+    assert await end_of(ISSUING, both) == Unknown("technical_error")
 
 
 async def test_a_visa_under_another_reference_is_not_ours() -> None:

@@ -235,6 +235,18 @@ def test_a_reply_over_the_cap_is_refused_whatever_its_shape() -> None:
     assert not isinstance(issued(GOOD, shapes, most=len(GOOD) - 1), dict)
 
 
+@pytest.mark.parametrize(
+    ("extra", "kept"),
+    [("<a>y</a>" * 20, 1), ("<a>y</a>" * 200, 0), (" " * 20_000, 0)],
+    ids=["a foreign block", "one of many elements", "one of much text"],
+)
+def test_only_what_is_compiled_in_a_moment_is_kept(extra: str, kept: int) -> None:
+    body = GOOD.replace(b"<s:Header>", f"<s:Header><x xmlns='urn:x'>{extra}</x>".encode())
+    shapes = Shapes()
+    assert issued(body, shapes, most=100_000) == issued(GOOD, Shapes())
+    assert len(shapes._known["IssueVisa"]) == kept
+
+
 def test_a_partner_that_writes_no_two_replies_alike_is_read_as_well_and_remembered_little(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
