@@ -51,6 +51,7 @@ class Parties:
         self._suspended: set[str] = set()
         self._version = 10
         self._lowered = False
+        self._lowering = False
         self.receipts: list[Receipt] = []
 
     def begin(self) -> None:
@@ -217,7 +218,7 @@ class Parties:
 
     def lower_ceiling(self, target: int, seconds: float) -> None:
         if not self._lowered:
-            self._lowered = True
+            self._lowered = self._lowering = True
             self._go(self._lower(seconds))
 
     async def _lower(self, seconds: float) -> None:
@@ -226,12 +227,13 @@ class Parties:
         await self._raise_ceilings()
 
     def _lower_now(self, books: Books) -> None:
-        """A process that was frozen may come to it only when places are to be enough again."""
-        if self._lowered and not self._world.calm:
+        """A process that was frozen may come to it only when places are to be, or just were, enough again."""
+        if self._lowering and not self._world.calm:
             for quota, taken in _quotas(books):
                 books.set_ceiling(quota, taken)
 
     async def _raise_ceilings(self) -> None:
+        self._lowering = False
         while not await self._try(lambda engine: engine.ledger.work(_raised)):
             await asyncio.sleep(3)
         self._lowered = False
