@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from gateway.clock import micros, moment
 from gateway.ledger.port import AttemptRecord
@@ -25,6 +25,9 @@ from gateway.pipeline.journey import Journey, StepState, StepStatus
 from gateway.policies.retry import next_attempt_at
 from gateway.settings import Destination
 from gateway.values import replace
+
+#: Of a step that was tried for as long as its partner's policy says.
+RETRIES_EXHAUSTED: Final = "retries_exhausted"
 
 
 def absorb(
@@ -100,5 +103,5 @@ def _retry(state: StepState, operation: Operation, code: str, now: Micros, engin
     first_at = moment(state.first_at or now)
     at = next_attempt_at(moment(now), state.attempts, policy, engine.random, first_at=first_at)
     if at is None:
-        return replace(state, status=StepStatus.CONTESTED, code="retries_exhausted")
+        return replace(state, status=StepStatus.CONTESTED, code=RETRIES_EXHAUSTED)
     return replace(state, status=StepStatus.RETRY, code=code, not_before=micros(at))

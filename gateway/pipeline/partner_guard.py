@@ -119,13 +119,17 @@ class PartnerGuard:
         denied = self.closed(policy, now)
         if denied is not None:
             return denied
-        if repeated and not self._account.allows(now, policy.retry_budget):
+        if repeated and not self.may_repeat(policy, now):
             return Denied(self.name, OVER_BUDGET)
         if self.tokens is not None and self.tokens_until <= now:
             self.tokens = 0
         if self._line or not self._has_room():
             return Denied(self.name, BUSY)
         return self._let_in(now)
+
+    def may_repeat(self, policy: Destination, now: Micros) -> bool:
+        """Whether its budget of repeated calls has room for one more."""
+        return self._account.allows(now, policy.retry_budget)
 
     def closed(self, policy: Destination, now: Micros) -> Denied | None:
         """Whether nobody calls it now: paused, closed by its calendar, or its circuit open."""

@@ -197,6 +197,10 @@ async def _permit(operation: Operation, engine: Engine, *, repeated: bool) -> Pe
     later = await (_probe if permit.probe else _stand_in_line)(guard, policy, engine)
     if later is None:
         return guard.closed(policy, engine.now()) or permit
+    # Others who stood in line may have used up the budget.
+    if repeated and not permit.probe and not guard.may_repeat(policy, engine.now()):
+        later.give_back()
+        return Denied(guard.name, OVER_BUDGET)
     guard.sent(engine.now(), repeated=repeated)
     return later
 

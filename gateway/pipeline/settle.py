@@ -13,6 +13,7 @@ from gateway.observe import tracing
 from gateway.observe.crash import crash_point
 from gateway.observe.log import log
 from gateway.observe.metrics import bound
+from gateway.pipeline.absorb import RETRIES_EXHAUSTED
 from gateway.pipeline.cancellation import cancellation_of
 from gateway.pipeline.consequences import APPLICATION, following
 from gateway.pipeline.decide import Cancel, Decision, Deliver, Doubt, Issue, Refuse, Review, Wait
@@ -114,10 +115,12 @@ def _intent_ends(journey: Journey) -> str | None:
     """What became of the open intent, by its own step's answer and nothing else."""
     if journey.message.open_step is None:
         return None
-    status = journey.steps.get(journey.message.open_step, NEW).status
-    if status is StepStatus.DONE:
+    step = journey.steps.get(journey.message.open_step, NEW)
+    if step.status is StepStatus.DONE:
         return "done"
-    return None if status in (StepStatus.UNKNOWN, StepStatus.CONTESTED) else "free"
+    # Of a call that must not be repeated, only what was not done is tried until nobody tries any more.
+    given_up = step.status is StepStatus.CONTESTED and step.code == RETRIES_EXHAUSTED
+    return "free" if given_up or step.status not in (StepStatus.UNKNOWN, StepStatus.CONTESTED) else None
 
 
 def _doubt(rest: Move, journey: Journey) -> Move:

@@ -311,7 +311,7 @@ def _given_by(context: CallContext, grant: _Grant) -> list[str]:
     for step, paths in grant.earlier.items():
         found = context.earlier.get(step)
         if isinstance(found, Projection):
-            given += [path for path, name in paths if name in found.taken]
+            given += [path for path, name in paths if name in found.taken and found[name] is not None]
     return given
 
 

@@ -14,6 +14,8 @@ from gateway.settings.protection import CallRate
 
 #: How long a block is good for, in seconds.
 BLOCK_S: Final = 1.0
+#: How far clocks of processes may be apart, in microseconds.
+_CLOCKS_DIFFER: Final = 10_000_000
 #: A process asks for what may be needed in this time, in seconds.
 _AHEAD_S: Final = 0.25
 
@@ -41,7 +43,10 @@ def take(bucket: Bucket | None, rate: CallRate, wanted: int, now: Micros) -> tup
     tokens = min(wanted, held // 1_000_000)
     left = held - tokens * 1_000_000
     missing = max(0, 1_000_000 - left)
-    return Bucket(left, now), Block(tokens, missing / 1_000_000 / rate.calls_per_s)
+    behind = 0 if bucket is None else bucket.at - now
+    # What another clock has filled already is not filled again. One that is far ahead does not count.
+    at = Micros(now + behind) if 0 < behind <= _CLOCKS_DIFFER else now
+    return Bucket(left, at), Block(tokens, missing / 1_000_000 / rate.calls_per_s)
 
 
 def _filled(bucket: Bucket, rate: CallRate, now: Micros) -> int:

@@ -95,6 +95,27 @@ def routes_name_operations(subject: Subject) -> Iterator[Fault]:
             yield subject.draft.fault("routes", loc, text)
 
 
+def routes_repeat_nothing(subject: Subject) -> Iterator[Fault]:
+    """An operation twice in an itinerary, or beside one that must not be repeated.
+
+    An intent names one step: what has an effect is called alone, after everything that may still refuse.
+    """
+    itineraries = subject.draft.routes.itineraries if subject.draft.routes else {}
+    for kind, route in itineraries.items():
+        met: set[str] = set()
+        for n, stage in enumerate(route.stages):
+            for m, name in enumerate(stage):
+                loc = ("itineraries", kind, "stages", n, m)
+                if name in met:
+                    text = f"operation {name!r} stands twice in this itinerary"
+                    yield subject.draft.fault("routes", loc, text)
+                met.add(name)
+                operation = subject.operations.get(name)
+                if operation is not None and not operation.repeatable and len(stage) > 1:
+                    text = f"operation {name!r} must not be repeated: it needs a stage of its own"
+                    yield subject.draft.fault("routes", loc, text)
+
+
 def routes_reach_destinations(subject: Subject) -> Iterator[Fault]:
     """A route through a destination that is not configured."""
     known = subject.draft.ids("destinations", "destinations")
@@ -272,6 +293,7 @@ Check = Callable[[Subject], Iterator[Fault]]
 CHECKS: tuple[Check, ...] = (
     routes_name_kinds,
     routes_name_operations,
+    routes_repeat_nothing,
     routes_reach_destinations,
     stages_fit_the_lease,
     inquiries_exist,

@@ -265,3 +265,13 @@ async def test_after_an_answer_failures_are_counted_anew(world: World) -> None:
     world.clock.pass_by(hours=2)  # far beyond the time after which retries would be given up
     await world.carry_until_rest()
     assert (await world.only(receipt)).outcome is Outcome.ISSUED
+
+
+async def test_a_call_that_was_never_made_leaves_no_intent_when_nobody_tries_any_more(world: World) -> None:
+    retry = world.engine.settings.destinations["foreign-affairs"].retry
+    world.with_destination("foreign-affairs", retry=retry.model_copy(update={"give_up_after_s": 1.0}))
+    world.foreign_affairs.scripts["IssueVisa"] = [Unavailable("not_connected")]
+    receipt = await world.submit(1)
+    await world.carry_until_rest(step_s=5)
+    row = await world.only(receipt)
+    assert (row.state, row.code, row.open_step) == (State.UNDER_REVIEW, "retries_exhausted", None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from gateway.message import Micros
-from gateway.pipeline.partner_guard import PartnerGuard, Permit
+from gateway.pipeline.partner_guard import OVER_BUDGET, PartnerGuard, Permit
+from gateway.pipeline.protect import _permit
 from gateway.settings import Destination
+from gateway.settings.protection import RetryBudget
 from tests.pipeline.world import World
 
 LONG_S = 5.0
@@ -78,3 +80,27 @@ async def test_all_in_line_are_turned_away_at_once(world: World) -> None:
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert [found[0], found[2]] == [None, None]
     assert guard.waiting == 0
+
+
+async def test_repetitions_that_stood_in_line_keep_to_their_budget(world: World) -> None:
+    budget = RetryBudget(share=0.1, floor_per_s=0.01, window_s=100)
+    world.with_destination("nic", concurrency=1, retry_budget=budget)
+    guard, engine = world.engine.protection.guard("nic"), world.engine
+    engine.protection.looked = True
+    holder = guard.ask(engine.settings.destinations["nic"], engine.now(), repeated=False)
+    assert isinstance(holder, Permit)
+    checks = next(one for one in engine.operations.values() if one.destination == "nic")
+    waiting = [asyncio.create_task(_permit(checks, engine, repeated=True)) for _ in range(20)]
+    while guard.waiting < len(waiting):
+        await asyncio.sleep(0)
+    holder.give_back()
+    let_in = 0
+    for task in waiting:
+        permit = await task
+        if isinstance(permit, Permit):
+            let_in += 1
+            permit.give_back()
+        else:
+            assert permit.code == OVER_BUDGET
+    assert let_in == 1
+    assert not guard.permits

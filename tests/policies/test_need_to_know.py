@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.message import FieldNotGranted
+from gateway.message import BatchFacts, CallContext, FieldNotGranted, MessageId
 from gateway.policies.confidentiality import NeedToKnow
 from gateway.settings import ConfidentialityPolicy
 from schemas.application import leaves
@@ -209,3 +209,18 @@ def test_every_field_that_can_be_told_has_a_class(kind: str) -> None:
     classes = published_classes(kind)
     model = KINDS[kind].published or KINDS[kind].model
     assert classes.keys() == {path for path, _ in leaves(model)}
+
+
+@pytest.mark.parametrize(
+    ("number", "given_fields"), [("6000000001", ("earlier.issue.visa_number",)), (None, ())]
+)
+def test_of_an_earlier_result_only_what_it_says_counts_as_given(
+    number: str | None, given_fields: tuple[str, ...]
+) -> None:
+    lists = NeedToKnow(policy(["earlier.issue.visa_number"]))
+    earlier = {"issue": {"visa_number": number}}
+    context = lists.context(
+        "check", "nic", CallContext(MessageId("m"), "r", BatchFacts("", "", "", "", 0), None, earlier)
+    )
+    assert context.earlier["issue"]["visa_number"] == number
+    assert lists.disclosure("check", "nic", lists.project("check", "nic", {}), context).fields == given_fields

@@ -69,3 +69,18 @@ def test_a_partner_that_is_seldom_called_can_be_called_again() -> None:
     assert may_repeat(0, 0, budget)
     assert not may_repeat(0, 1, budget)
     assert may_repeat(10, 2, budget)
+
+
+@given(st.integers(1, 9_000_000))
+def test_what_one_clock_has_filled_another_one_behind_it_does_not_fill_again(apart: int) -> None:
+    bucket, given_out = Bucket(0, Micros(100_000_000)), 0
+    for tenth in range(100):
+        for behind in (0, apart):
+            bucket, block = take(bucket, RATE, 1000, Micros(100_000_000 + tenth * 100_000 - behind))
+            given_out += block.tokens
+    assert given_out <= RATE.calls_per_s * 10
+
+
+def test_a_clock_that_was_far_ahead_stops_nobody() -> None:
+    bucket, _ = take(Bucket(0, Micros(3_600_000_000)), RATE, 1, Micros(0))
+    assert take(bucket, RATE, 1, Micros(1_000_000))[1].tokens == 1

@@ -96,6 +96,25 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, str], str, Catalogue]] = [
         {},
     ),
     (
+        "routes_repeat_nothing",
+        {"routes": ("[interior.issue]", "[interior.issue]\n      - [interior.clearance ]")},
+        ("routes", "interior.clearance ]"),
+        "operation 'interior.clearance' stands twice in this itinerary",
+        {},
+    ),
+    (
+        "routes_repeat_nothing",
+        {
+            "routes": (
+                "[interior.clearance]\n      - [interior.issue]",
+                "[interior.clearance, interior.issue]",
+            )
+        },
+        ("routes", "interior.issue]"),
+        "operation 'interior.issue' must not be repeated: it needs a stage of its own",
+        {"interior.issue": operation("interior.issue", repeatable=False, inquiry="interior.issued")},
+    ),
+    (
         "routes_reach_destinations",
         {"confidentiality": ("    interior.issue:", "    interior.other:")},
         ("routes", "interior.issue"),

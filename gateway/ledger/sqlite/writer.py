@@ -266,9 +266,9 @@ class GroupCommitWriter:
 
     def _run_together(self, units: list[_Unit]) -> None:
         """All statements of a transaction, up to its commit."""
+        self._roll_back()  # what could not be rolled back when it failed
         self._flush_on_commit(any(unit.durable for unit in units))
         transaction = Transaction(self._connection, self._now(), self._journal)
-        self._roll_back()  # what could not be rolled back when it failed
         self._connection.execute("BEGIN IMMEDIATE")
         with self._undoing():
             self._on_begin(transaction)
