@@ -137,6 +137,13 @@ def _invalid_format(model: type[BaseModel], detail: ErrorDetails) -> Violation:
     return Violation("invalid_format", pointer(detail["loc"]), {"position": position})
 
 
+def _no_unicode(model: type[BaseModel], detail: ErrorDetails) -> Violation:
+    """A lone surrogate in a text; or in the name of a field: then the place is the record that has it."""
+    if _path(detail["loc"]) not in shapes(model):
+        return Violation("unknown_field", pointer(detail["loc"]))
+    return _invalid_format(model, detail)
+
+
 def _not_an_integer(model: type[BaseModel], detail: ErrorDetails) -> Violation:
     if isinstance(detail["input"], str):
         params = {"position": YEAR.first_fault(detail["input"])}
@@ -153,8 +160,9 @@ FINDINGS: Final[Mapping[str, Finding]] = {
     "list_type": _wrong_type("array"),
     "string_type": _wrong_type("string"),
     "int_type": _not_an_integer,
+    "bool_type": _wrong_type("boolean"),
     "string_pattern_mismatch": _invalid_format,
-    "string_unicode": _invalid_format,
+    "string_unicode": _no_unicode,
     "string_too_short": _too_short,
     "string_too_long": _limit("too_long", "max_length"),
     "too_short": _limit("too_few_items", "min_length"),
@@ -165,7 +173,11 @@ FINDINGS: Final[Mapping[str, Finding]] = {
 
 
 def _shape_at(model: type[BaseModel], location: Location) -> Shape:
-    return shapes(model)[".".join(part for part in location if isinstance(part, str))]
+    return shapes(model)[_path(location)]
+
+
+def _path(location: Location) -> str:
+    return ".".join(part for part in location if isinstance(part, str))
 
 
 @cache

@@ -8,16 +8,17 @@ again under the same key, and the abandoned remains are discarded); after it, th
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Final
 
 from gateway.errors import Conflict, Refused
-from gateway.ledger.port import AlreadyAccepted, BatchOpening, BeingReceived, Opened
+from gateway.ledger.port import AlreadyAccepted, BatchOpening, BeingReceived, NewMessage, Opened
 from gateway.ledger.vault import DataKey, Place, Unsealable
 from gateway.message import BatchFacts, BatchId, new_id
 from gateway.observe.log import log
 from gateway.pipeline.authorise import authorise
 from gateway.pipeline.engine import Engine
-from gateway.pipeline.intake import OpenIntake, Receipt, Submission, Tally
+from gateway.pipeline.intake import CheckedLine, OpenIntake, Receipt, Submission, Tally
 from gateway.pipeline.mahram import companions, reject_unaccompanied
 from gateway.pipeline.photos import refuse_unknown_photos
 from gateway.pipeline.read import BodyReader, Pause
@@ -32,9 +33,12 @@ from gateway.pipeline.validate import (
     validate_line,
 )
 from gateway.ports import ReadHeader
+from gateway.values import replace
 
 #: What a batch itself is kept as.
 BATCH: Final = "visa.batch"
+#: A lease is renewed so often in its own time: a piece of the body that is late does no harm.
+_RENEWALS: Final = 3
 _NO_FACTS = BatchFacts(batch_reference="", licensee="", agent="", mission="", season=0)
 
 
@@ -83,7 +87,9 @@ async def _open(
 async def _receive(
     submission: Submission, batch_id: BatchId | None, token: str, key: DataKey | None, engine: Engine
 ) -> Receipt:
-    body = BodyReader(submission, engine.settings.gateway.intake)
+    lease = _Lease(batch_id, token, engine)
+    while_held = replace(submission, body=lease.held(submission.body))
+    body = BodyReader(while_held, engine.settings.gateway.intake)
     rules = rules_of(await controls_in_force(engine), engine.clock.today())
     tally = Tally(companions=companions(rules))
     size = engine.settings.gateway.intake.chunk_lines
@@ -103,18 +109,53 @@ async def _receive(
         lines: Lines = []
         for line in chunk:
             checked = in_season(validate_line(line, rules), intake.facts.season)
-            person = person_key(checked, intake.facts.season, engine.vault)
-            checked = refuse_repeated(checked, person, tally)
-            lines.append((checked, None if checked.violations else person))
+            lines.append((checked, person_key(checked, intake.facts.season, engine.vault)))
             if pause.due():
                 await pause.begin()
         lines = await refuse_unknown_photos(lines, submission.party, engine)
+        lines = [_once(line, person, tally) for line, person in lines]
         if len(lines) < size and _waits_for_the_end(intake, tally):
             last = lines
         else:
             await record_lines(lines, intake, tally, engine)
+            lease.was_renewed()
     await reject_unaccompanied(intake, tally, engine)
     return await _answer(last, intake, tally, await body.digest(), engine)
+
+
+def _once(line: CheckedLine, person: bytes | None, tally: Tally) -> tuple[CheckedLine, bytes | None]:
+    checked = refuse_repeated(line, person, tally)
+    return checked, None if checked.violations else person
+
+
+class _Lease:
+    """Our hold on a batch being received (None: a dry run has none).
+
+    Recorded lines renew it; those of a slow sender may be too few to be recorded for longer than it lasts.
+    """
+
+    def __init__(self, batch_id: BatchId | None, token: str, engine: Engine) -> None:
+        self._batch_id, self._token, self._engine = batch_id, token, engine
+        self._after_us = round(engine.settings.gateway.intake.lease_s * 1_000_000 / _RENEWALS)
+        self.was_renewed()
+
+    def was_renewed(self) -> None:
+        """It need not be again before some of it has passed."""
+        self._renew_at = self._engine.now() + self._after_us
+
+    async def held(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The body; while it comes, the lease doesn't end. Raises `LeaseLost`."""
+        async for piece in body:
+            if self._batch_id is not None and self._engine.now() >= self._renew_at:
+                await self._engine.ledger.add_lines(
+                    self._batch_id, self._token, (), _no_line, intake_until=intake_until(self._engine)
+                )
+                self.was_renewed()
+            yield piece
+
+
+def _no_line(message: NewMessage) -> NewMessage:
+    raise AssertionError("a lease is renewed without lines")
 
 
 def _waits_for_the_end(intake: OpenIntake, tally: Tally) -> bool:

@@ -16,6 +16,7 @@ from gateway.pipeline.engine import Engine
 from gateway.pipeline.intake import CheckedLine, Tally
 from gateway.ports import ReadHeader, ReadLine
 from schemas.application import person_fields
+from schemas.hijri import OutsideCalendarError
 from schemas.hijri import season as season_of
 from schemas.rules import ApplicationRules, MahramRule, check_application, check_header
 from schemas.violation import Violation
@@ -89,9 +90,17 @@ def in_season(line: CheckedLine, season: int) -> CheckedLine:
 
     A person may have one live application a season, and limits are kept by season: it can't be chosen freely.
     """
-    if line.arrival_date is None or season_of(date.fromisoformat(line.arrival_date)) == season:
+    if line.arrival_date is None or _season(line.arrival_date) == season:
         return line
     return rejected(line, Violation("season_unknown", "/travel/arrival_date"))
+
+
+def _season(arrival_date: str) -> int | None:
+    """None: the calendar doesn't reach that day, so it is in no season that a batch can be for."""
+    try:
+        return season_of(date.fromisoformat(arrival_date))
+    except OutsideCalendarError:
+        return None
 
 
 def person_key(line: CheckedLine, season: int, vault: Vault) -> bytes | None:
@@ -122,7 +131,10 @@ def _passport(body: Any) -> tuple[str, str] | None:
 
 
 def refuse_repeated(line: CheckedLine, person: bytes | None, tally: Tally) -> CheckedLine:
-    """The line, rejected if its reference or its person stands in the batch already."""
+    """The line, rejected if its reference or its person stands in the batch already.
+
+    Comes after all other rules: a line that they reject keeps neither from a later one.
+    """
     if line.violations:
         return line
     found: list[Violation] = []

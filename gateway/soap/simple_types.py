@@ -43,7 +43,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_. -]+").fullmatch
 _END: Final = "(?![^<])"
 #: A range of numbers that is written out.
 _MOST_NUMBERS: Final = 100
-#: What says more of an element than its type does; and types without a name: zeep calls them by their elements.
+#: What says more of an element than its type does; and types without a name, called after their elements.
 _BEYOND_TYPES: Final = etree.XPath(
     "boolean(//xs:include | //xs:redefine | //xs:unique | //xs:key | //xs:keyref"
     " | //@fixed | //@substitutionGroup | //xs:simpleType[not(@name)])",

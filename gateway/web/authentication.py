@@ -193,12 +193,15 @@ def _jti(claims: Mapping[str, Any]) -> str | None:
 async def use_once(credential: Credential, purpose: str, ledger: Ledger, now: Micros) -> None:
     """Take the token for one changing request; the same `purpose` may come again, "" never.
 
-    Raises `Unauthenticated` (`token_replayed`; `unauthenticated` without a `jti`), `Unavailable`.
+    Raises `Unauthenticated` (`token_replayed`; `token_expired` when it ended while the request stood in line;
+    `unauthenticated` without a `jti`), `Unavailable`.
     """
     if credential.by_certificate:
         return
     if credential.jti is None:
         raise Unauthenticated
+    if now >= credential.ends_at:  # its use may be forgotten by now, and it would pass for a fresh one
+        raise Unauthenticated("token_expired")
     fresh = await ledger.use_token(
         credential.party_id, credential.jti, purpose, expires_at=credential.ends_at, now=now
     )

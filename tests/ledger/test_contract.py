@@ -394,6 +394,16 @@ async def test_a_token_id_is_taken_once_unless_the_same_key_is_repeated(
     assert not await ledger.use_token(PARTY, "j", "", expires_at=until, now=now(clock))
 
 
+async def test_a_token_id_is_remembered_for_a_while_after_its_end(ledger: Ledger, clock: ManualClock) -> None:
+    """Who asks judged the end by a clock of its own, and asks a moment later."""
+    until = now(clock, s=60)
+    assert await ledger.use_token(PARTY, "j", "key", expires_at=until, now=now(clock))
+    for seconds in (60, 61, 359):
+        assert not await ledger.use_token(PARTY, "j", "other", expires_at=until, now=now(clock, s=seconds))
+    assert await ledger.use_token(PARTY, "j", "key", expires_at=until, now=now(clock, s=61))
+    assert await ledger.use_token(PARTY, "j", "other", expires_at=until, now=now(clock, s=361))
+
+
 async def test_unknown_ids_are_none(ledger: Ledger) -> None:
     assert await ledger.batch(BatchId(new_id())) is None
     assert await ledger.message(MessageId(new_id())) is None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.errors import Conflict, Refused
+from adapters.service_centers.sample import sample_batch
+from gateway.errors import Conflict, LeaseLost, Refused
 from gateway.message import PartyId
 from gateway.pipeline import report
 from gateway.pipeline.admit import admit
 from gateway.pipeline.intake import AllOrNothing, Receipt
 from gateway.states import PublicState, State
-from tests.pipeline.world import CENTER, World, submission
+from tests.pipeline.world import CENTER, World, stream, submission
 
 
 def _with(line: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -189,8 +193,6 @@ async def test_no_name_and_no_passport_number_is_readable_in_the_database_file(
 
 
 def _header(world: World) -> dict[str, Any]:
-    from adapters.service_centers.sample import sample_batch
-
     return dict(sample_batch(1, 7, world.clock.today(), clean=True)[0])
 
 
@@ -224,3 +226,91 @@ async def test_all_or_nothing_is_refused_for_a_duplicate_that_only_the_ledger_kn
     assert (rejected.line, rejected.violations[0].code) == (count, "duplicate_application")
     receipt = await world.submit(lines[:-1], key="two", mode="all_or_nothing")
     assert receipt.counts == {"total": count - 1, "accepted": count - 1}
+
+
+@pytest.mark.parametrize("arrival", ["2077-11-17", "2078-01-01", "9999-12-20"])
+async def test_an_arrival_beyond_the_calendar_is_rejected_alone(world: World, arrival: str) -> None:
+    lines = world.applications(3)
+    passport = {name: value for name, value in lines[1]["passport"].items() if name != "mrz"}
+    lines[1] = _with(
+        lines[1],
+        travel={"arrival_date": arrival, "departure_date": arrival[:8] + "29"},
+        passport={**passport, "expiry_date": "9999-12-31"},
+    )
+    receipt = await world.submit(lines)
+    (rejected,) = receipt.rejected
+    assert rejected.line == 2
+    assert ("season_unknown", "/travel/arrival_date") in [(v.code, v.pointer) for v in rejected.violations]
+    assert receipt.counts == {"total": 3, "accepted": 2, "rejected": 1}
+
+
+async def test_a_line_with_an_unknown_photo_keeps_neither_its_reference_nor_its_person(world: World) -> None:
+    good, other = world.applications(2)
+    unknown = _with(good, photo_sha256="0" * 64)
+    receipt = await world.submit([unknown, good, other, good])
+    found = [(line.line, [v.code for v in line.violations]) for line in receipt.rejected]
+    assert found == [(1, ["photo_unknown"]), (4, ["duplicate_in_batch"] * 2)]
+
+
+class _SlowSender:
+    """Never silent for long: time passes and the sweeper comes by before each piece of its body."""
+
+    def __init__(self, world: World, *, pieces: int, seconds: float) -> None:
+        self._world, self._pieces, self._seconds = world, pieces, seconds
+        #: When the ledger was told of the lease again, without any lines.
+        self.renewed_at: list[float] = []
+        self._began = world.clock.boottime_s()
+        self._watch()
+
+    def _watch(self) -> None:
+        add_lines = self._world.engine.ledger.add_lines
+
+        async def watched(*given: Any, **options: Any) -> Any:
+            if not given[2]:
+                self.renewed_at.append(self._world.clock.boottime_s() - self._began)
+            return await add_lines(*given, **options)
+
+        self._world.engine.ledger.add_lines = watched  # type: ignore[method-assign]
+
+    async def body(self, data: bytes) -> AsyncIterator[bytes]:
+        async for piece in stream(data, len(data) // self._pieces + 1):
+            self._world.clock.pass_by(seconds=self._seconds)
+            await self._world.engine.ledger.sweep(now=self._world.engine.now(), release=100)
+            yield piece
+
+    async def submit(self, count: int, **options: Any) -> Receipt:
+        given = submission([_header(self._world), *self._world.applications(count)], **options)
+        data = b"".join([piece async for piece in given.body])
+        return await admit(replace(given, body=self.body(data)), self._world.engine)
+
+
+@pytest.mark.parametrize("count", [1, 150, 250])
+async def test_a_sender_that_is_slow_but_never_silent_keeps_its_lease(world: World, count: int) -> None:
+    """Its lease is of 60 seconds; fewer lines than make a chunk come in five times that."""
+    sender = _SlowSender(world, pieces=60, seconds=5)
+    receipt = await sender.submit(count)
+    assert receipt.counts == {"total": count, "accepted": count}
+    assert (await world.batch(receipt)).lines == count
+    # Once a third of the lease has passed: so no oftener than every 20 seconds.
+    assert 0 < len(sender.renewed_at) <= 15
+    gaps = [later - earlier for earlier, later in pairwise([0.0, *sender.renewed_at])]
+    assert min(gaps) >= 20
+
+
+async def test_a_lease_that_chunks_renew_is_not_renewed_besides(world: World) -> None:
+    sender = _SlowSender(world, pieces=4, seconds=15)
+    assert (await sender.submit(1200)).counts == {"total": 1200, "accepted": 1200}
+    assert sender.renewed_at == []
+
+
+async def test_a_dry_run_has_no_lease_to_renew(world: World) -> None:
+    sender = _SlowSender(world, pieces=30, seconds=5)
+    receipt = await sender.submit(3, dry_run=True)
+    assert (receipt.counts, sender.renewed_at) == ({"total": 3, "accepted": 3}, [])
+
+
+async def test_a_sender_that_falls_silent_loses_its_lease_and_nothing_is_left(world: World) -> None:
+    sender = _SlowSender(world, pieces=3, seconds=61)
+    with pytest.raises(LeaseLost):
+        await sender.submit(5)
+    assert (await world.submit(5)).counts == {"total": 5, "accepted": 5}

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Misconfigured
+from gateway.message import Micros
 from gateway.settings.parties import Party, PartyKey
 from gateway.web import authentication
-from gateway.web.authentication import PartyKeys, Unauthenticated, verify
+from gateway.web.authentication import Credential, PartyKeys, Unauthenticated, use_once, verify
+from gateway.web.places import Places
 from gateway.web.tokens import demo_key_path, demo_public_key_path, ensure_demo_keys, sign_token
 from tests.doubles import ManualClock
 from tests.pipeline.world import shipped_settings
@@ -226,6 +230,45 @@ async def test_a_used_token_stays_used_until_it_can_no_longer_be_shown(site: Sit
     assert answer.code == "token_replayed"
     site.world.clock.pass_by(seconds=1)
     assert (await site.submit(token=token, key="k2")).code == "token_expired"
+
+
+@pytest.mark.parametrize("used", [True, False])
+async def test_a_token_that_ends_while_its_request_stands_in_line_is_not_taken(
+    site: Site, monkeypatch: pytest.MonkeyPatch, used: bool
+) -> None:
+    token = site.token()
+    assert (await site.submit(token=token if used else None, key="k1")).status == 202
+    site.world.clock.pass_by(seconds=304)
+    enter = Places.soon
+
+    @asynccontextmanager
+    async def after_a_while(self: Places, *given: Any) -> AsyncIterator[None]:
+        async with enter(self, *given):
+            site.world.clock.pass_by(seconds=1)
+            yield
+
+    monkeypatch.setattr(Places, "soon", after_a_while)
+    answer = await site.submit(token=token, key="k2")
+    assert (answer.status, answer.code) == (401, "token_expired")
+
+
+async def test_a_certificate_is_not_used_up_and_a_token_not_at_its_very_end() -> None:
+    party, now = SETTINGS.parties[0], Micros(1_000)
+
+    class Remembering:
+        asked = 0
+
+        async def use_token(self, *_given: Any, **_options: Any) -> bool:
+            self.asked += 1
+            return True
+
+    ledger: Any = Remembering()
+    await use_once(Credential(party, None, now, by_certificate=True), "", ledger, now)
+    with pytest.raises(Unauthenticated, match="token_expired"):
+        await use_once(Credential(party, "j", now), "", ledger, now)
+    assert ledger.asked == 0
+    await use_once(Credential(party, "j", Micros(now + 1)), "", ledger, now)
+    assert ledger.asked == 1
 
 
 async def test_a_refusal_by_headers_does_not_use_the_token_up(site: Site) -> None:

@@ -485,6 +485,12 @@ def test_every_error_that_a_model_can_raise_has_a_code(kind: str) -> None:
         assert ALWAYS[node["type"]] | by_constraint <= KIND_FINDINGS.keys()
 
 
+@KIND_NAMES
+def test_a_name_that_is_no_text_is_an_unknown_field(kind: str) -> None:
+    found = violations(kind, {**KINDS[kind].example, "\ud800": 1})
+    assert [(fault.code, fault.pointer) for fault in found] == [("unknown_field", "")]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.data())
 @KIND_NAMES
