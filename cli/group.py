@@ -6,13 +6,17 @@ import json
 import os
 import socket
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 from gateway.web.seat import Role, Seat
 
 #: JSON, written by the supervisor for its own processes.
 _MEMBERSHIP: Final = "GATEWAY_GROUP_MEMBERSHIP"
+#: What was added to it since. A supervisor may have to start an earlier release, which takes no other names
+#: than its own in the first variable, and no variable of its own prefix that it does not know.
+_ADDITIONS: Final = "GROUP_MEMBERSHIP_ADDITIONS"
+_ADDED: Final = ("hints_in", "hints_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,9 @@ class Membership:
 
     def variables(self) -> Mapping[str, str]:
         """For the process's environment."""
-        return {_MEMBERSHIP: json.dumps({name: getattr(self, name) for name in self.__slots__})}
+        everything = {name: getattr(self, name) for name in _names()}
+        added = {name: everything.pop(name) for name in _ADDED}
+        return {_MEMBERSHIP: json.dumps(everything), _ADDITIONS: json.dumps(added)}
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -61,11 +67,17 @@ class Membership:
 
 def membership(environment: MutableMapping[str, str]) -> Membership | None:
     """What our supervisor gave us; None when we were started by somebody else. Taken out of `environment`."""
-    text = environment.pop(_MEMBERSHIP, None)
+    text, additions = environment.pop(_MEMBERSHIP, None), environment.pop(_ADDITIONS, "{}")
     if text is None:
         return None
-    given = json.loads(text)
-    return Membership(**{**given, "role": Role(given["role"])})
+    given: dict[str, Any] = json.loads(text) | json.loads(additions)
+    # A supervisor of a later release may give more; of an earlier one, all in the first variable.
+    known = {name: value for name, value in given.items() if name in _names()}
+    return Membership(**{**known, "role": Role(known["role"])})
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(field.name for field in fields(Membership))
 
 
 def _pipe(reads: int | None, writes: int | None) -> tuple[int, int] | None:

@@ -50,6 +50,8 @@ class _Process:
     served: bool = False
     #: Told to end: its death is no fault.
     leaving: bool = False
+    #: A successor until its predecessor is told to end: when it dies, nobody comes in its place.
+    on_trial: bool = False
 
 
 class Supervisor:
@@ -73,10 +75,16 @@ class Supervisor:
         self._keepers: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
+        #: Whether any process ever did: the program and its configuration were in order once.
+        self._served = False
         self._code = 0
+        self._fault: OSError | None = None
 
     async def run(self) -> int:
-        """Until SIGTERM or SIGINT; the exit code. Raises `Misconfigured` when an address is taken."""
+        """Until SIGTERM or SIGINT; the exit code.
+
+        Raises `Misconfigured` when an address is taken, `OSError` when the program cannot be started at all.
+        """
         self._open()
         try:
             self._listen_to_signals()
@@ -86,6 +94,8 @@ class Supervisor:
             await self._drain()
         finally:
             self._close()
+        if self._fault is not None:
+            raise self._fault
         return self._code
 
     # --- what all processes share
@@ -157,22 +167,49 @@ class Supervisor:
             log.error("supervision_failed", action="supervise", error=type(error).__name__)
             self._give_up(1)
 
-    async def _keep_one(self) -> None:
+    async def _keep_one(self, one: _Process | None = None) -> None:
         """A process, and another whenever it dies by itself, sooner or later by how long it lived."""
         pause_s = _FIRST_PAUSE_S
-        while not self._stopping.is_set():
-            one = await self._begin()
-            code = await self._ended(one)
-            if one.leaving or self._stopping.is_set():
-                return
-            # It said itself what is wrong; another one would say the same.
-            if code == _MISCONFIGURED and not one.served:
-                self._give_up(code)
-                return
-            lived_s = time.monotonic() - one.began_s
+        while one is not None or not self._stopping.is_set():
+            one = one or await self._begun()
+            lived_s = 0.0
+            if one is not None:
+                code = await self._ended(one)
+                if one.leaving or self._stopping.is_set():
+                    return
+                lived_s = self._died(one, code)
+                if one.on_trial:
+                    return
+                one = None
             pause_s = _FIRST_PAUSE_S if lived_s > _LIVED_S else min(2 * pause_s, _LONGEST_PAUSE_S)
-            log.error("process_died", action="supervise", status=code, duration_s=round(lived_s, 1))
             await self._pause(pause_s)
+
+    async def _begun(self) -> _Process | None:
+        """None when the system cannot start the program, as while another version of it is installed."""
+        try:
+            return await self._begin()
+        except OSError as error:
+            log.error("not_begun", action="supervise", error=type(error).__name__)
+            if not self._served:
+                self._fault = error
+                self._stopping.set()
+            return None
+
+    def _died(self, one: _Process, code: int) -> float:
+        """How long it lived."""
+        lived_s = time.monotonic() - one.began_s
+        misconfigured = code == _MISCONFIGURED and not one.served
+        log.error(
+            "process_died",
+            action="supervise",
+            status=code,
+            code="misconfigured" if misconfigured else None,
+            duration_s=round(lived_s, 1),
+        )
+        # It said itself what is wrong. Another one would say the same, but those that serve are not at fault.
+        if misconfigured and not self._served:
+            self._give_up(code)
+        return lived_s
 
     def _give_up(self, code: int) -> None:
         """Drain, and end with this code."""
@@ -189,23 +226,40 @@ class Supervisor:
         async with self._one_at_a_time:
             log.info("replacing", action="supervise", count=self._workers)
             for old in tuple(one for one in self._living if not one.leaving):
-                before = set(self._living)
-                self._keep(self._keep_one())
-                if not await self._another_serves(before):
+                comes_up = await self._replace(old)
+                if self._stopping.is_set():
+                    return
+                if not comes_up:
                     log.error("not_replaced", action="supervise", code="successor_failed")
                     return
-                self._let_go(old)
             log.info("replaced", action="supervise", count=self._workers)
 
-    async def _another_serves(self, before: set[_Process]) -> bool:
+    async def _replace(self, old: _Process) -> bool:
+        """False when its successor does not come up."""
+        if old not in self._living:  # what its keeper starts is what is installed now
+            return True
+        successor = await self._begun()
+        if successor is None:
+            return False
+        successor.on_trial = True
+        self._keep(self._keep_one(successor))
+        await self._until_decided(old, successor)
+        # Both asked at the same moment: of the two keepers one goes on, and one only.
+        if successor.served and {old, successor} <= self._living:
+            successor.on_trial = False
+            self._let_go(old)
+            return True
+        self._let_go(successor)
+        return old not in self._living
+
+    async def _until_decided(self, old: _Process, successor: _Process) -> None:
+        """Until the successor serves or failed, or nobody is left to be replaced by it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_COMES_UP_WITHIN_S):
-                while not any(one.served for one in self._living - before):
+                while not successor.served and {old, successor} <= self._living:
                     if self._stopping.is_set():
-                        return False
+                        return
                     await self._pause(0.05)
-                return True
-        return False
 
     async def _begin(self) -> _Process:
         told, tells = os.pipe()
@@ -227,6 +281,9 @@ class Supervisor:
                 pass_fds=member.descriptors,
                 stdin=asyncio.subprocess.DEVNULL,
             )
+        except OSError:
+            os.close(told)
+            raise
         finally:
             os.close(tells)
         one = _Process(process)
@@ -239,6 +296,7 @@ class Supervisor:
     def _heard(self, one: _Process, told: int) -> None:
         """It serves, or it ended before it did."""
         one.served = os.read(told, 1) == b"1"
+        self._served |= one.served
         os.close(told)
 
     async def _ended(self, one: _Process) -> int:
