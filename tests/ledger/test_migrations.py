@@ -242,6 +242,27 @@ def test_an_index_that_a_crash_left_half_built_is_built_anew(url: str) -> None:
         assert row.fetchone() == {"whole": True}
 
 
+def test_an_index_that_waited_too_long_for_a_reader_is_built_in_another_try(url: str) -> None:
+    built = Migration(2, "0002_t.sql", "CREATE INDEX t1_a ON t1 (a);", 1, concurrently=True)
+    with closing(connect(url)) as ours, closing(connect(url)) as backup:
+        migrate_postgresql(ours, steps(1))
+        ours.execute("SET lock_timeout = 100")
+        backup.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        backup.execute("SELECT * FROM t1")
+        tries: list[float] = []
+
+        def meanwhile(seconds: float) -> None:
+            """The backup outlasts the second try too."""
+            tries.append(seconds)
+            if len(tries) == 2:
+                backup.execute("COMMIT")
+
+        assert migrate_postgresql(ours, [*steps(1), built], pause=meanwhile) == 2
+        assert len(tries) == 2
+        row = ours.execute("SELECT indisvalid AS whole FROM pg_index WHERE indexrelid = 't1_a'::regclass")
+        assert row.fetchone() == {"whole": True}
+
+
 def test_a_second_process_waits_for_the_first_ones_migration(url: str) -> None:
     with closing(connect(url)) as first, closing(connect(url)) as second:
         first.execute("SELECT pg_advisory_lock(?, ?)", (0x756D_7268, 4))

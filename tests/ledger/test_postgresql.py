@@ -13,9 +13,11 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.ledger.journal import Entry
+from gateway.ledger.partners import WAITS_FOR
 from gateway.ledger.postgresql.connection import LOCK_CLASS, OUTBOX, Connection
 from gateway.ledger.postgresql.ledger import PostgresLedger
-from gateway.message import new_id
+from gateway.message import Micros, new_id
+from gateway.policies.breaker import Circuit, CircuitState
 from gateway.states import Outcome, State
 from tests.doubles import ManualClock
 from tests.ledger.records import accepted_batch, claim, move, now
@@ -121,13 +123,44 @@ async def test_leases_are_measured_by_the_database_whatever_a_process_thinks_the
             await ledger.close()
 
 
+@pytest.mark.parametrize("days", [0, 1_000], ids=["behind", "ahead"])
+async def test_a_circuit_is_open_for_as_long_as_it_says_whatever_a_process_thinks_the_time_is(
+    postgresql_server: Server, days: int
+) -> None:
+    clock = ManualClock()
+    clock.pass_by(seconds=days * 86_400)
+    ledger = PostgresLedger(postgresql_server.emptied(), clock)
+
+    def trip(_: Circuit, at: Micros) -> Circuit:
+        return Circuit(CircuitState.OPEN, since=at, until=Micros(at + 5_000_000))
+
+    await ledger.open()
+    try:
+        await ledger.register_partners(["nic"])
+        await accepted_batch(ledger, clock, 1)
+        (held,) = await claim(ledger, clock, 1)
+        told, _ = await ledger.change_circuit("nic", trip)
+        later = Micros(now(clock) + 600_000_000)
+        await ledger.apply(
+            move(held, State.HELD, clock, next_at=later, waits_for=f"{WAITS_FOR}nic", code="partner_busy")
+        )
+        (read,) = await ledger.partners(now=now(clock))
+        for state in (told, read):
+            assert abs(state.circuit.until - now(clock)) < 60_000_000
+        assert read.awaited
+        assert await ledger.wake_put_off("nic", 10, now=now(clock)) == 1
+        assert (await ledger.sweep(now=now(clock), release=10)).due
+    finally:
+        await ledger.close()
+
+
 async def test_a_server_that_is_not_there_is_told_at_the_start(clock: ManualClock) -> None:
     ledger = PostgresLedger("postgresql+psycopg://nobody@127.0.0.1:9/none", clock)
     with pytest.raises(Exception, match="does not answer"):
         await ledger.open()
 
 
-async def _waits_for_a_lock(operator: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+async def waits_for_a_lock(operator: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
     """Return when some transaction of a gateway waits for another's lock."""
     while True:
         found = await operator.execute(
@@ -141,7 +174,7 @@ async def _waits_for_a_lock(operator: psycopg.AsyncConnection[tuple[object, ...]
 async def _until_it_waits_or_ends(
     task: asyncio.Task[object], operator: psycopg.AsyncConnection[tuple[object, ...]]
 ) -> None:
-    waiting = asyncio.create_task(_waits_for_a_lock(operator))
+    waiting = asyncio.create_task(waits_for_a_lock(operator))
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
 

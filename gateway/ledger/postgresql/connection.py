@@ -30,12 +30,17 @@ CONFLICTS: Final = (
 VIOLATIONS: Final = (psycopg.IntegrityError,)
 #: The server's answer: it can't write (disk full, I/O error, read-only). Nothing of it was done.
 FULL: Final = (errors.DiskFull, errors.IoError, errors.OutOfMemory, errors.ReadOnlySqlTransaction)
-#: No connection, or it broke: what was not committed is undone.
-LOST: Final = (psycopg.OperationalError, psycopg.InterfaceError)
+#: No connection, or it broke, or the server ended it: what was not committed is undone.
+LOST: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
+)
 
 #: Advisory locks, by what they are for. All of this ledger's stand in one class.
 LOCK_CLASS: Final = 0x756D_7268
-RECORDS, OUTBOX, SWEEP, MIGRATION = range(1, 5)
+RECORDS, OUTBOX, SWEEP, MIGRATION, PLACES = range(1, 6)
 #: A frozen process must not hold others up: the server ends its transaction.
 _IDLE_IN_TRANSACTION_MS: Final = 10_000
 _LOCK_TIMEOUT_MS: Final = 20_000

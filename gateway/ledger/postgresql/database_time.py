@@ -13,6 +13,7 @@ before which nothing was sent: that is the intent's (ahead when it is told) or t
 
 from __future__ import annotations
 
+from gateway.ledger.partners import PartnerState
 from gateway.ledger.records import AttemptRecord, Claimed, Doubt, Move
 from gateway.message import Micros
 from gateway.values import replace
@@ -55,6 +56,15 @@ def doubt_by_process(doubt: Doubt, ahead: int) -> Doubt:
         None if doubt.send_by is None else Micros(doubt.send_by - ahead),
         [attempt_by_process(attempt, ahead) for attempt in doubt.attempts],
     )
+
+
+def partner_by_process(state: PartnerState, ahead: int) -> PartnerState:
+    """A circuit opens and closes by the database's clock; a process compares with its own."""
+    circuit = state.circuit
+    if circuit.closed:
+        return state
+    since, until = Micros(circuit.since - ahead), Micros(circuit.until - ahead)
+    return replace(state, circuit=replace(circuit, since=since, until=until))
 
 
 def _attempt(attempt: AttemptRecord, told: Micros, now: Micros, ahead: int) -> AttemptRecord:

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from gateway.errors import Misconfigured, Unavailable
 from gateway.ledger import port
+from gateway.ledger.partners import Change, PartnerState
 from gateway.ledger.postgresql.connection import (
     CONFLICTS,
     LOCK_CLASS,
@@ -25,10 +26,11 @@ from gateway.ledger.postgresql.database_time import (
     by_database,
     by_process,
     doubt_by_process,
+    partner_by_process,
 )
 from gateway.ledger.postgresql.migrating import migrate
 from gateway.ledger.postgresql.writer import PostgresTransaction, PostgresWriter
-from gateway.ledger.sql import carrying, duties, intake, moving, sweeping
+from gateway.ledger.sql import carrying, duties, intake, moving, partners, sweeping
 from gateway.ledger.sql.journal import JournalMemory
 from gateway.ledger.sql.ledger import SqlLedger
 from gateway.ledger.sql.transaction import Transaction
@@ -211,6 +213,20 @@ class PostgresLedger(SqlLedger):
             return sweeping.sweep(tx, tx.now, release, business_now=business_now or now)
 
         return await self._write(work, durable=False)
+
+    # circuits
+
+    async def partners(self, *, now: Micros) -> Sequence[PartnerState]:
+        ahead = self._known_ahead
+        found = await super().partners(now=Micros(now + ahead))
+        return [partner_by_process(state, ahead) for state in found]
+
+    async def change_circuit(self, name: str, change: Change) -> tuple[PartnerState, bool]:
+        state, changed = await super().change_circuit(name, change)
+        return partner_by_process(state, self._known_ahead), changed
+
+    async def wake_put_off(self, name: str, most: int, *, now: Micros) -> int:
+        return await self._write(lambda tx: partners.wake(tx, name, most, tx.now), durable=False)
 
 
 def _size_bytes(reader: Connection) -> int:

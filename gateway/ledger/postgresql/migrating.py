@@ -92,7 +92,7 @@ def _applied(connection: Connection) -> Mapping[int, int]:
 def _change(connection: Connection, step: Migration, pause: Pause) -> None:
     """One transaction; tried again for as long as somebody else has a table locked."""
     begin = f"BEGIN;\nSET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}"
-    _patiently(connection, step, f"{begin};\n{schema(step.script)}\n{_noted(step)};\nCOMMIT", pause)
+    _patiently(connection, step, f"{begin};\n{schema(step.script)}\n{_noted(step)};\nCOMMIT", pause=pause)
 
 
 def _build_beside(connection: Connection, step: Migration, pause: Pause) -> None:
@@ -103,8 +103,9 @@ def _build_beside(connection: Connection, step: Migration, pause: Pause) -> None
             raise AssertionError("what is done concurrently builds indices")
         if _is_whole(connection, name):
             continue
-        connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-        _patiently(connection, step, sql.replace(" INDEX ", " INDEX CONCURRENTLY ", 1), pause)
+        # In each try: what it could not end is left half-built, too.
+        dropped = f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
+        _patiently(connection, step, dropped, sql.replace(" INDEX ", " INDEX CONCURRENTLY ", 1), pause=pause)
     connection.execute(_noted(step))
 
 
@@ -115,10 +116,11 @@ def _is_whole(connection: Connection, index: str) -> bool:
     return row is not None and bool(row["whole"])
 
 
-def _patiently(connection: Connection, step: Migration, sql: str, pause: Pause) -> None:
+def _patiently(connection: Connection, step: Migration, *script: str, pause: Pause) -> None:
     for _ in range(_TRIES):
         try:
-            connection.execute(sql)
+            for sql in script:
+                connection.execute(sql)
         except (errors.LockNotAvailable, errors.DeadlockDetected):
             connection.execute("ROLLBACK")
             pause(_PAUSE_S)

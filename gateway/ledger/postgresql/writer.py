@@ -14,9 +14,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg.errors import InvalidSqlStatementName
 
 from gateway.errors import Unavailable
 from gateway.ledger.postgresql.connection import (
@@ -25,6 +29,7 @@ from gateway.ledger.postgresql.connection import (
     LOCK_CLASS,
     LOST,
     OUTBOX,
+    PLACES,
     RECORDS,
     VIOLATIONS,
     Connection,
@@ -61,10 +66,17 @@ class PostgresTransaction(Transaction):
     def __init__(self, connection: Any, now: Micros, journal: JournalMemory, *, owns_records: bool) -> None:
         super().__init__(connection, now, journal)
         self._owns_records = owns_records
+        self._owns_places = False
 
     def own_records(self) -> None:
         if not self._owns_records:
             raise NeedsRecords
+
+    def locking_places(self) -> Work:
+        if self._owns_places:
+            return ()
+        self._owns_places = True
+        return [("SELECT pg_advisory_xact_lock(?, ?) AS locked", [(LOCK_CLASS, PLACES)])]
 
     def run_all(self, work: Work) -> list[int]:
         counts: list[int] = self._connection.execute_all(work)
@@ -191,7 +203,7 @@ class PostgresWriter:
 
     def _commit_group(self, units: list[_Unit], *, owns_records: bool) -> None:
         give_up_at = time.monotonic() + _PATIENCE_S
-        attempt = 0
+        attempt = violations = 0
         while True:
             attempt += 1
             try:
@@ -211,7 +223,8 @@ class PostgresWriter:
                     return _refuse(units, error)
                 time.sleep(_RECONNECT_S)
             except VIOLATIONS as error:
-                if len(units) == 1 and attempt >= 2:
+                violations += 1
+                if len(units) == 1 and violations >= 2:
                     units[0].error = error
                     return None
                 if len(units) > 1:
@@ -239,7 +252,7 @@ class PostgresWriter:
             asked = True
             connection.execute("COMMIT")
         except BaseException as error:
-            self._undo(connection)
+            self._undo(connection, error)
             lost = isinstance(error, LOST) and not isinstance(error, FULL)
             if asked and lost and self._was_committed(key):
                 return
@@ -249,10 +262,11 @@ class PostgresWriter:
         """All statements of a transaction, up to its commit."""
         lock = "pg_advisory_xact_lock" if owns_records else "pg_advisory_xact_lock_shared"
         begun, records = connection.begin(
-            "WITH mark AS (UPDATE last_commit SET key = ?, at = now() WHERE writer = ?)"
+            "WITH mark AS (INSERT INTO last_commit (writer, key, at) VALUES (?, ?, now())"
+            " ON CONFLICT (writer) DO UPDATE SET key = excluded.key, at = excluded.at)"
             f" SELECT {lock}(?, ?) AS locked,"
             " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now",
-            (key, self._name, LOCK_CLASS, RECORDS),
+            (self._name, key, LOCK_CLASS, RECORDS),
             RECORDS_CAME_TO,
         )
         tx = PostgresTransaction(
@@ -263,28 +277,36 @@ class PostgresWriter:
         run_all(units, tx)
         tx.flush()
 
-    def _undo(self, connection: Connection) -> None:
-        try:
-            if connection.usable:
-                connection.rollback()
-        except LOST:
-            connection.close()
+    def _undo(self, connection: Connection, error: BaseException) -> None:
         self._journal.forget()
         self._on_rollback()
+        try:
+            # Where nothing is as the library believes, there may be no transaction to roll back.
+            if isinstance(error, InvalidSqlStatementName):
+                connection.close()
+            elif connection.usable:
+                connection.rollback()
+        except psycopg.Error:
+            connection.close()
 
     def _was_committed(self, key: str) -> bool:
         """What became of a transaction whose COMMIT got no answer. Asks until the server says.
 
-        That transaction has the row locked for as long as it is under way: the answer is final.
+        That transaction holds the row, be it there already or not, for as long as it is under way: the answer
+        is final. A server that can't write yet, such as one that takes over, has not said anything.
         """
         while True:
             try:
                 row = (
                     self._open()
-                    .execute("SELECT key FROM last_commit WHERE writer = ? FOR UPDATE", (self._name,))
+                    .execute(
+                        "INSERT INTO last_commit (writer, key, at) VALUES (?, '', now())"
+                        " ON CONFLICT (writer) DO UPDATE SET at = excluded.at RETURNING key",
+                        (self._name,),
+                    )
                     .fetchone()
                 )
-            except (*LOST, *CONFLICTS):
+            except psycopg.Error:
                 time.sleep(_RECONNECT_S)
                 continue
             committed = row is not None and row["key"] == key
@@ -310,5 +332,5 @@ def _answer(units: list[_Unit]) -> None:
     for unit in units:
         by_loop.setdefault(unit.loop, []).append(unit)
     for loop, theirs in by_loop.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits for an answer
             loop.call_soon_threadsafe(resolve, theirs)

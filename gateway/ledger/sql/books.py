@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from gateway.ledger.books import Event, ForgottenVisa, Movement, Presence, Quota, QuotaState, Record, Visa
 from gateway.ledger.records import MessageRow, NewMessage
@@ -26,6 +26,7 @@ _GATE_READS = frozenset(
         "overstay_standing", "mission_capacity", "business_day", "restoration",
     }
 )  # fmt: skip
+_FREE: Final = "UPDATE quota SET taken = taken - 1 WHERE control = ? AND scope = ?"
 
 
 class SqlBooks:
@@ -90,6 +91,7 @@ class SqlBooks:
 
     def set_ceiling(self, quota: Quota, ceiling: int) -> None:
         self._tx.places.flush(self._tx)
+        self._tx.own_places()
         self._tx.run(
             "INSERT INTO quota (control, scope, ceiling) VALUES (?, ?, ?)"
             " ON CONFLICT (control, scope) DO UPDATE SET ceiling = excluded.ceiling",
@@ -271,22 +273,30 @@ class SqlBooks:
 
 
 def give_back(tx: Transaction, message_id: str) -> None:
-    """The places that a message had taken are free, and who waits for one goes on."""
+    """The places that a message had taken are free, and who waits for one goes on.
+
+    The message's row is locked: its reservations are nobody else's to touch.
+    """
     tx.places.flush(tx)
     found = tx.all("DELETE FROM reservation WHERE message_id = ? RETURNING control, scope", (message_id,))
-    for row in found:
-        tx.run(
-            "UPDATE quota SET taken = taken - 1 WHERE control = ? AND scope = ?",
-            (row["control"], row["scope"]),
-        )
-        go_on(tx, Quota(row["control"], row["scope"]))
+    quotas = sorted(Quota(row["control"], row["scope"]) for row in found)
+    if quotas:
+        freed = [(quota.control, quota.scope) for quota in quotas]
+        tx.run_all([*tx.locking_places(), (_FREE, freed)])
+    for quota in quotas:
+        go_on(tx, quota)
 
 
 def go_on(tx: Transaction, quota: Quota, most: int | None = None) -> None:
-    """As many of those that wait for this quota as have room now."""
+    """As many of those that wait for this quota as have room now.
+
+    Whoever is putting a message on hold for it, or giving a place back, is waited for: of the two, the later
+    one sees what the other did.
+    """
     tx.places.flush(tx)
+    tx.own_places()
     row = tx.one(
-        "SELECT ceiling - taken AS free FROM quota WHERE control = ? AND scope = ?",
+        f"SELECT ceiling - taken AS free FROM quota WHERE control = ? AND scope = ?{tx.for_update}",
         (quota.control, quota.scope),
     )
     if row is not None and row["free"] > 0:
@@ -294,10 +304,12 @@ def go_on(tx: Transaction, quota: Quota, most: int | None = None) -> None:
 
 
 def wake(tx: Transaction, waits_for: str, most: int) -> None:
+    """The first of those that wait. One whose time has come is the sweep's, which may have it locked."""
     tx.run(
         "UPDATE message SET next_at = ?, hurried_at = ? WHERE id IN (SELECT id FROM message"
-        " INDEXED BY message_waits_for WHERE waits_for = ? AND state = 'held' ORDER BY received_at LIMIT ?)",
-        (tx.now, tx.now, waits_for, most),
+        " INDEXED BY message_waits_for WHERE waits_for = ? AND state = 'held' ORDER BY received_at LIMIT ?)"
+        " AND (next_at IS NULL OR next_at > ?)",
+        (tx.now, tx.now, waits_for, most, tx.now),
     )
 
 

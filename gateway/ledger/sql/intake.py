@@ -25,8 +25,9 @@ _RELEASED_AT_ONCE = 500
 
 
 def begin_batch(tx: Transaction, opening: BatchOpening) -> Opened | AlreadyAccepted | BeingReceived:
+    # Whoever is just accepting it is waited for: what was accepted is never removed.
     found = tx.one(
-        "SELECT * FROM batch WHERE party = ? AND idempotency_key = ?",
+        f"SELECT * FROM batch WHERE party = ? AND idempotency_key = ?{tx.for_update}",
         (opening.party, opening.idempotency_key),
     )
     if found is not None and found["state"] != "receiving":
@@ -176,14 +177,14 @@ def abandon_batch(tx: Transaction, batch_id: BatchId, intake_token: str) -> None
 def _is_receiving(tx: Transaction, batch_id: BatchId, intake_token: str) -> bool:
     """Whether the batch is still being received under this lease."""
     held = tx.one(
-        "SELECT 1 FROM batch WHERE id = ? AND intake_token = ? AND state = 'receiving'",
+        f"SELECT 1 FROM batch WHERE id = ? AND intake_token = ? AND state = 'receiving'{tx.for_update}",
         (batch_id, intake_token),
     )
     return held is not None
 
 
 def remove_batch(tx: Transaction, batch_id: str) -> None:
-    """Remove what was never accepted; nobody was told of it."""
-    tx.run("DELETE FROM message WHERE batch_id = ?", (batch_id,))
-    tx.run("DELETE FROM batch_count WHERE batch_id = ?", (batch_id,))
-    tx.run("DELETE FROM batch WHERE id = ?", (batch_id,))
+    """Remove what was never accepted; nobody was told of it. Its row is locked."""
+    if tx.run("DELETE FROM batch WHERE id = ? AND state = 'receiving'", (batch_id,)):
+        tx.run("DELETE FROM message WHERE batch_id = ?", (batch_id,))
+        tx.run("DELETE FROM batch_count WHERE batch_id = ?", (batch_id,))

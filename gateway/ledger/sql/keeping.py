@@ -31,7 +31,10 @@ class KeepingTransactions(Access):
 
     async def begin_rotation(self, targets: Mapping[str, int], entry: Entry) -> keeping.Rotation:
         total = await self.sealed_rows()
-        return await self._write(lambda tx: keys_in_use.begin_rotation(tx, targets, total, entry))
+        # One at a time: it is refused by one that runs, also by one that was begun a moment ago elsewhere.
+        return await self._write(
+            lambda tx: keys_in_use.begin_rotation(tx, targets, total, entry), records=True
+        )
 
     async def rewrap(
         self,
@@ -71,7 +74,9 @@ class KeepingTransactions(Access):
         return await self._read(shredding.holds)
 
     async def place_hold(self, hold: keeping.Hold, entry: Entry) -> keeping.Hold:
-        return await self._write(lambda tx: shredding.place_hold(tx, hold, entry))
+        # It and the beginning of a shredding decide by each other's rows: one at a time, as what changes
+        # records is.
+        return await self._write(lambda tx: shredding.place_hold(tx, hold, entry), records=True)
 
     async def release_hold(self, hold_id: int, entry: Entry) -> None:
         await self._write(lambda tx: shredding.release_hold(tx, hold_id, entry))
@@ -83,7 +88,9 @@ class KeepingTransactions(Access):
         return await self._read(shredding.shreddings)
 
     async def begin_shredding(self, bucket: str, due_on: date, entry: Entry) -> bool:
-        return await self._write(lambda tx: shredding.begin_shredding(tx, bucket, due_on, entry))
+        return await self._write(
+            lambda tx: shredding.begin_shredding(tx, bucket, due_on, entry), records=True
+        )
 
     async def keys_destroyed(self, bucket: str, entry: Entry) -> None:
         await self._write(lambda tx: shredding.keys_destroyed(tx, bucket, entry))

@@ -108,9 +108,8 @@ _REST: Final = (
     " sealed_progress = coalesce(?, sealed_progress), progress_revision = coalesce(?, progress_revision)"
     " WHERE id = ? AND lease_token = ?"
 )
-_RELEASE_PERSON: Final = (
-    "UPDATE message SET live_person_key = NULL WHERE id = ? AND live_person_key IS NOT NULL"
-)
+#: By nothing but the key: there is an index of the persons that are applied for, and all of it would be read.
+_RELEASE_PERSON: Final = "UPDATE message SET live_person_key = NULL WHERE id = ?"
 _INSERT_ATTEMPT: Final = (
     "INSERT INTO attempt (message_id, step, action, token, kind, repeatable, started_at, send_by,"
     " finished_at, outcome, code, policy, sealed_result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -115,12 +115,14 @@ def _pause(row: Row) -> Pause | None:
 
 
 def register(tx: Transaction, names: Sequence[str]) -> None:
-    for name in sorted(names):  # in one order, so that processes that start together do not block each other
+    tx.own_places()  # processes that start together do not block each other
+    for name in sorted(names):
         tx.run("INSERT INTO destination (name) VALUES (?) ON CONFLICT (name) DO NOTHING", (name,))
 
 
 def _row(tx: Transaction, name: str) -> Row:
     """The row, ours to change."""
+    tx.own_places()
     wanted = f"SELECT * FROM destination WHERE name = ?{tx.for_update}"
     found = tx.one(wanted, (name,))
     if found is None:
@@ -177,6 +179,7 @@ def take_tokens(tx: Transaction, name: str, rate: CallRate, wanted: int) -> Bloc
 
 
 def note_successes(tx: Transaction, at: Mapping[str, Micros]) -> None:
+    tx.own_places()
     for name in sorted(at):
         tx.run(
             "UPDATE destination SET last_success_at = ?"

@@ -45,6 +45,7 @@ class PlacesPage:
     def has_room(self, tx: Transaction, quota: Quota) -> bool:
         free = self._free.get(quota)
         if free is None:
+            tx.own_places()
             row = tx.one(
                 f"SELECT ceiling - taken AS free FROM quota WHERE control = ? AND scope = ?{tx.for_update}",
                 (quota.control, quota.scope),
@@ -65,6 +66,7 @@ class PlacesPage:
         if self._taken:
             tx.run_all(
                 [
+                    *tx.locking_places(),
                     (_TAKE, [(n, quota.control, quota.scope) for quota, n in sorted(self._taken.items())]),
                     (_RESERVE, self._reservations),
                 ]

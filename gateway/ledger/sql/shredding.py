@@ -329,6 +329,7 @@ def _blank_proposal(tx: Transaction, row: Wrapped) -> None:
 
 def _blank_pause(tx: Transaction, row: Wrapped) -> None:
     """It goes on without its reason."""
+    tx.own_places()
     tx.run("UPDATE destination SET pause_note = NULL WHERE name = ?", row.position)
 
 

@@ -51,6 +51,17 @@ class Transaction:
     def own_records(self) -> None:
         """Before a record gets another version: nobody decides by the records until this is committed."""
 
+    def locking_places(self) -> Work:
+        """What is executed before the first lock of a quota's or a partner's row.
+
+        The units of a group want these rows in any order, and a group mixes both kinds.
+        """
+        return ()
+
+    def own_places(self) -> None:
+        """Nobody else reads a quota or a partner, to change it, until this is committed."""
+        self.run_all(self.locking_places())
+
     def locking_batches(self, batch_ids: list[str]) -> Work:
         """What is executed before looking whether these batches are complete."""
         return ()
