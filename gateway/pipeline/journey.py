@@ -13,6 +13,7 @@ from gateway.ledger.port import AttemptRecord, Claimed, MessageRow, Progress
 from gateway.ledger.vault import DataKey, Place, Vault, open_progress, payload_place, progress_place
 from gateway.message import Body, CallContext, Micros, Operation
 from gateway.pipeline.engine import Engine, Stages
+from gateway.values import replace
 
 
 class StepStatus(StrEnum):
@@ -101,7 +102,18 @@ def begin(message: Claimed, engine: Engine) -> Journey:
     """Open a claimed message. Raises `vault.Unsealable` when its ciphertext was damaged."""
     key = engine.vault.data_key(message.id, message.data_key)
     body = engine.vault.open(key, message.sealed_payload, place=payload_place(message))
-    return Journey(message, key, body, engine.stages(message.kind), open_steps(engine.vault, key, message))
+    steps = _by_our_clock(open_steps(engine.vault, key, message), engine.now())
+    return Journey(message, key, body, engine.stages(message.kind), steps)
+
+
+def _by_our_clock(steps: Mapping[str, StepState], now: Micros) -> Mapping[str, StepState]:
+    """What was tried later than now was put off by another clock: the ledger says that it is due."""
+    if all((state.last_at or 0) <= now for state in steps.values()):
+        return steps
+    return {
+        name: replace(state, not_before=None) if (state.last_at or 0) > now else state
+        for name, state in steps.items()
+    }
 
 
 def late_place(message: Claimed) -> Place:

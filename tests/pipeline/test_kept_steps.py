@@ -7,7 +7,15 @@ from typing import Any
 from gateway.ledger.records import Claimed
 from gateway.ledger.vault import progress_place
 from gateway.message import Micros
-from gateway.pipeline.journey import NEW, StepState, StepStatus, begin, open_steps, seal_steps
+from gateway.pipeline.journey import (
+    NEW,
+    StepState,
+    StepStatus,
+    _by_our_clock,
+    begin,
+    open_steps,
+    seal_steps,
+)
 from gateway.values import replace
 from tests.pipeline.world import World
 
@@ -62,3 +70,13 @@ async def test_what_the_version_before_sealed_is_opened(world: World) -> None:
     sealed = vault.seal(key, value, place=progress_place(message, 1))
     again = replace(message, sealed_progress=sealed, progress_revision=1)
     assert open_steps(vault, key, again) == {"a": NEW, "b": StepState(StepStatus.RETRY, 3)}
+
+
+def test_a_wait_by_a_clock_that_was_ahead_is_not_waited_again() -> None:
+    """Its message was claimed, so by the ledger's clock it is due; another's, of before now, still counts."""
+    now = Micros(1_000_000_000)
+    ahead = StepState(StepStatus.RETRY, last_at=Micros(now + 1), not_before=Micros(now + 3_600_000_000))
+    ours = StepState(StepStatus.RETRY, last_at=now, not_before=Micros(now + 5_000_000))
+    kept = _by_our_clock({"ahead": ahead, "ours": ours}, now)
+    assert kept["ahead"].not_before is None
+    assert kept["ours"] == ours
