@@ -30,6 +30,7 @@ class Carrying:
     """What carrying came to, of one application. `during` is entered around it, such as a sampler."""
 
     during: AbstractContextManager[None] = field(default_factory=nullcontext)
+    worker: type[Worker] = Worker
     loop_ms: float = 0.0
     #: CPU of the other threads.
     others_ms: float = 0.0
@@ -56,7 +57,7 @@ async def _timed(count: int, gateway: Gateway, found: Carrying) -> None:
     gateway.worker.drain()  # nothing is carried while lines come in
     header, lines = sample_batch(count, 7, engine.clock.today(), clean=True)
     receipt = await admit(submission([header, *lines]), engine)
-    worker = Worker(engine)
+    worker = found.worker(engine)
     cpu, loop_cpu, began = time.process_time(), time.thread_time(), time.perf_counter()
     with found.during:
         carrying = asyncio.create_task(worker.run())
@@ -72,10 +73,12 @@ async def _timed(count: int, gateway: Gateway, found: Carrying) -> None:
     await carrying
 
 
-def carried(count: int, during: AbstractContextManager[None] | None = None) -> Carrying:
+def carried(
+    count: int, during: AbstractContextManager[None] | None = None, worker: type[Worker] = Worker
+) -> Carrying:
     """Beside simulators in a process of their own."""
     configure_logging("error")
-    found = Carrying() if during is None else Carrying(during)
+    found = Carrying(nullcontext() if during is None else during, worker)
     with _running() as home:
         run(carry(count, home.url("partners"), found))
     return found

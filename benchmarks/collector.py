@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from benchmarks import carry
+from benchmarks.carry import carried
 from gateway.pipeline.worker import Worker
 
 _SETTLES_S: Final = 0.1
@@ -71,8 +71,8 @@ class CountingWorker(Worker):
                 await asyncio.sleep(_SETTLES_S)
                 cpu_s, rested = time.process_time(), self.rested
                 await asyncio.sleep(_SLICE_S)
-                if (carried := self.rested - rested) >= _FEWEST:
-                    SLICES[name].append(1000 * (time.process_time() - cpu_s) / carried)
+                if (count := self.rested - rested) >= _FEWEST:
+                    SLICES[name].append(1000 * (time.process_time() - cpu_s) / count)
 
 
 #: CPU ms an application, by setting.
@@ -80,8 +80,7 @@ SLICES: Final[defaultdict[str, list[float]]] = defaultdict(list)
 
 
 def main() -> None:
-    carry.Worker = CountingWorker  # type: ignore[misc]
-    carry.carried(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+    carried(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000, worker=CountingWorker)
     for name, found in SLICES.items():
         print(f"{name:18} {statistics.median(found):.3f} ms, least {min(found):.3f}, {len(found)} slices")
 

@@ -43,9 +43,9 @@ def take(bucket: Bucket | None, rate: CallRate, wanted: int, now: Micros) -> tup
     tokens = min(wanted, held // 1_000_000)
     left = held - tokens * 1_000_000
     missing = max(0, 1_000_000 - left)
-    behind = 0 if bucket is None else bucket.at - now
-    # What another clock has filled already is not filled again. One that is far ahead does not count.
-    at = Micros(now + behind) if 0 < behind <= _CLOCKS_DIFFER else now
+    at = now
+    if bucket is not None and 0 < bucket.at - now <= _CLOCKS_DIFFER:
+        at = bucket.at  # what another clock has filled is not filled again; one far ahead does not count
     return Bucket(left, at), Block(tokens, missing / 1_000_000 / rate.calls_per_s)
 
 

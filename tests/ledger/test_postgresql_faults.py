@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -72,34 +72,41 @@ class _Held:
         return execute(on, sql, values)
 
 
-async def _asked_meanwhile(held: _Held, server: Server, retry: asyncio.Task[Any]) -> None:
-    """Once the retry waits for the process that is held, or has gone past it."""
+async def _retried_at_its_commit(
+    ledgers: Sequence[PostgresLedger], server: Server, clock: ManualClock, executing: Executing,
+    work: Callable[[], Coroutine[Any, Any, object]],
+) -> object:  # fmt: skip
+    """What the sender's retry is told by another process while the first one commits its `work`."""
+    owner, other = ledgers
+    held = _Held(owner)
+    executing(held)
+    working = asyncio.create_task(work())
+    await asyncio.to_thread(held.reached.wait, 20)
+    retry = asyncio.create_task(other.begin_batch(opening(clock, "key")))
+    # Until the retry waits for the process that is held, or has gone past it.
     async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as operator:
         waits = asyncio.create_task(waits_for_a_lock(operator))
         await asyncio.wait({waits, retry}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
         waits.cancel()
     held.go.set()
+    await working
+    return await retry
 
 
 async def test_a_batch_that_is_just_being_accepted_is_not_removed_by_its_senders_retry(
     postgresql_server: Server, clock: ManualClock, executing: Executing
 ) -> None:
-    async with processes(postgresql_server, clock, 2) as (owner, other):
-        batch = opening(clock, "key")
+    async with processes(postgresql_server, clock, 2) as ledgers:
+        owner, batch = ledgers[0], opening(clock, "key")
         await owner.begin_batch(batch)
         lines = [line(batch, number, clock, person_key=b"%d" % number) for number in (1, 2, 3)]
-        await owner.add_lines(
-            batch.batch_id, batch.intake_token, lines, rejected, intake_until=now(clock, s=60)
-        )
+        until = now(clock, s=60)
+        await owner.add_lines(batch.batch_id, batch.intake_token, lines, rejected, intake_until=until)
         clock.pass_by(seconds=61)  # the sender stood still for longer than the lease
-        held = _Held(owner)
-        executing(held)
-        accepting = asyncio.create_task(accept(owner, batch, clock, 3))
-        await asyncio.to_thread(held.reached.wait, 20)
-        retry = asyncio.create_task(other.begin_batch(opening(clock, "key")))
-        await _asked_meanwhile(held, postgresql_server, retry)
-        await accepting
-        assert isinstance(await retry, AlreadyAccepted)
+        told = await _retried_at_its_commit(
+            ledgers, postgresql_server, clock, executing, lambda: accept(owner, batch, clock, 3)
+        )
+        assert isinstance(told, AlreadyAccepted)
         assert await owner.batch(batch.batch_id) is not None
         assert all([await owner.message(one.id) for one in lines])
 
@@ -107,21 +114,17 @@ async def test_a_batch_that_is_just_being_accepted_is_not_removed_by_its_senders
 async def test_lines_that_are_just_being_added_do_not_outlive_their_batch(
     postgresql_server: Server, clock: ManualClock, executing: Executing
 ) -> None:
-    async with processes(postgresql_server, clock, 2) as (owner, other):
-        batch = opening(clock, "key")
+    async with processes(postgresql_server, clock, 2) as ledgers:
+        owner, batch = ledgers[0], opening(clock, "key")
         await owner.begin_batch(batch)
         clock.pass_by(seconds=61)
-        held = _Held(owner)
-        executing(held)
-        one, until = line(batch, 1, clock, person_key=b"1"), now(clock, s=60)
-        adding = asyncio.create_task(
-            owner.add_lines(batch.batch_id, batch.intake_token, [one], rejected, intake_until=until)
-        )
-        await asyncio.to_thread(held.reached.wait, 20)
-        retry = asyncio.create_task(other.begin_batch(opening(clock, "key")))
-        await _asked_meanwhile(held, postgresql_server, retry)
-        await adding
-        assert isinstance(await retry, BeingReceived)
+        lines, until = [line(batch, 1, clock, person_key=b"1")], now(clock, s=60)
+
+        def adding() -> Coroutine[Any, Any, object]:
+            return owner.add_lines(batch.batch_id, batch.intake_token, lines, rejected, intake_until=until)
+
+        told = await _retried_at_its_commit(ledgers, postgresql_server, clock, executing, adding)
+        assert isinstance(told, BeingReceived)
         assert await owner.batch(batch.batch_id) is not None
 
 
